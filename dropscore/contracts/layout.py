@@ -1,0 +1,176 @@
+"""Every path in storage, as pure functions. Nothing else in the product builds a path.
+
+data/   triggers/<anything>         rejected/<anything>.json   inputs/...   outputs/<run_id>/...
+system/ runs/<run_id>/request.json  admission.json  inputs.jsonl  state.json  cancel.json
+        runs/<run_id>/plan/index.json  plan/shards-0001.jsonl  enqueued.json
+        runs/<run_id>/parts/000042-<digest>.<suffix>  verdicts/000042.json  quarantine/000042.json
+        runs/<run_id>/stitch.json  report.json  report.html  receipt.json
+        runs/_index/<run_id>        one small blob a run, whose metadata lists it
+        models/<name>/<version>/package.json + files   models/<name>/aliases/<alias>.json
+        logs/<run_id>/<actor>.log
+"""
+
+from dataclasses import dataclass
+
+from dropscore.contracts.names import ContainerName, Role
+from dropscore.contracts.plan import SHARDS_PER_PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class BlobPath:
+    """A blob: its container (which fixes the storage account) and its name, e.g. `runs`, `r1/request.json`."""
+
+    container: ContainerName
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.container}/{self.name}"
+
+
+def _run(run_id: str, rest: str) -> BlobPath:
+    return BlobPath(ContainerName.RUNS, f"{run_id}/{rest}")
+
+
+def trigger(name: str) -> BlobPath:
+    return BlobPath(ContainerName.TRIGGERS, name)
+
+
+def rejected(trigger_name: str) -> BlobPath:
+    """Where the reason for refusing a trigger goes: under its own name, never into `triggers/`."""
+    suffix = "" if trigger_name.endswith(".json") else ".json"
+    return BlobPath(ContainerName.REJECTED, trigger_name + suffix)
+
+
+def input_file(name: str) -> BlobPath:
+    return BlobPath(ContainerName.INPUTS, name)
+
+
+def output(run_id: str, name: str) -> BlobPath:
+    return BlobPath(ContainerName.OUTPUTS, f"{run_id}/{name}")
+
+
+def output_manifest(run_id: str) -> BlobPath:
+    return output(run_id, "manifest.json")
+
+
+def run_prefix(run_id: str) -> BlobPath:
+    return _run(run_id, "")
+
+
+def request(run_id: str) -> BlobPath:
+    return _run(run_id, "request.json")
+
+
+def admission(run_id: str) -> BlobPath:
+    return _run(run_id, "admission.json")
+
+
+def inputs(run_id: str) -> BlobPath:
+    return _run(run_id, "inputs.jsonl")
+
+
+def state(run_id: str) -> BlobPath:
+    return _run(run_id, "state.json")
+
+
+def cancel_mark(run_id: str) -> BlobPath:
+    return _run(run_id, "cancel.json")
+
+
+def plan_index(run_id: str) -> BlobPath:
+    return _run(run_id, "plan/index.json")
+
+
+def plan_page(run_id: str, page: int) -> BlobPath:
+    """Page `page` (1-based) of the plan: shards `(page - 1) * SHARDS_PER_PAGE` and on, one to a line."""
+    return _run(run_id, f"plan/shards-{page:04d}.jsonl")
+
+
+def page_of(shard_id: int) -> int:
+    """The 1-based page that holds a shard."""
+    return shard_id // SHARDS_PER_PAGE + 1
+
+
+def stage_failure(run_id: str, role: Role) -> BlobPath:
+    """Where a container writes down a failure that is not worth another attempt (`Failure`)."""
+    return _run(run_id, f"{role}-failure.json")
+
+
+def enqueued(run_id: str) -> BlobPath:
+    """How far the shards have been put on the queue (`Enqueued`)."""
+    return _run(run_id, "enqueued.json")
+
+
+def part(run_id: str, shard_id: int, sha256: str, suffix: str) -> BlobPath:
+    """A part is named after its content; `suffix` has no dot."""
+    return _run(run_id, f"parts/{shard_id:06d}-{sha256[:16]}.{suffix}")
+
+
+def parts_prefix(run_id: str) -> BlobPath:
+    return _run(run_id, "parts/")
+
+
+def verdict(run_id: str, shard_id: int) -> BlobPath:
+    return _run(run_id, f"verdicts/{shard_id:06d}.json")
+
+
+def verdicts_prefix(run_id: str) -> BlobPath:
+    return _run(run_id, "verdicts/")
+
+
+def quarantine(run_id: str, shard_id: int) -> BlobPath:
+    return _run(run_id, f"quarantine/{shard_id:06d}.json")
+
+
+def stitch_result(run_id: str) -> BlobPath:
+    return _run(run_id, "stitch.json")
+
+
+def report_json(run_id: str) -> BlobPath:
+    return _run(run_id, "report.json")
+
+
+def report_html(run_id: str) -> BlobPath:
+    return _run(run_id, "report.html")
+
+
+def receipt(run_id: str) -> BlobPath:
+    return _run(run_id, "receipt.json")
+
+
+def index_entry(run_id: str) -> BlobPath:
+    return BlobPath(ContainerName.RUNS, f"_index/{run_id}")
+
+
+def index_prefix() -> BlobPath:
+    return BlobPath(ContainerName.RUNS, "_index/")
+
+
+def package(name: str, version: str) -> BlobPath:
+    return package_file(name, version, "package.json")
+
+
+def package_file(name: str, version: str, file: str) -> BlobPath:
+    return BlobPath(ContainerName.MODELS, f"{name}/{version}/{file}")
+
+
+def model_alias(name: str, alias: str) -> BlobPath:
+    return BlobPath(ContainerName.MODELS, f"{name}/aliases/{alias}.json")
+
+
+def execution_profile(name: str, version: str, device: str) -> BlobPath:
+    """How a device runs a model fastest (precision, memory layout), found by the first worker that probed it."""
+    return BlobPath(ContainerName.MODELS, f"{name}/{version}/profiles/{device}.json")
+
+
+def timings(name: str, version: str, device: str) -> BlobPath:
+    """Set-up and per-item time measured by earlier runs, for the planner."""
+    return BlobPath(ContainerName.MODELS, f"{name}/{version}/timings/{device}.json")
+
+
+def log(run_id: str, actor: str) -> BlobPath:
+    return BlobPath(ContainerName.LOGS, f"{run_id}/{actor}.log")
+
+
+def logs_prefix(run_id: str) -> BlobPath:
+    return BlobPath(ContainerName.LOGS, f"{run_id}/")
