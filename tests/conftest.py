@@ -1,0 +1,63 @@
+"""What every room of the tests shares: where the development data lies, waiting without sleeping, clean settings."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.load_profile("repeatable")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what needs the development data where it is absent."""
+    if (SHARED / "data").is_dir():
+        return
+    absent = pytest.mark.skip(reason="the development data (../shared) is not beside the repository")
+    for item in items:
+        if item.get_closest_marker("shared"):
+            item.add_marker(absent)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real files; only for tests marked `shared`."""
+    return SHARED / "data"
+
+
+@pytest.fixture(scope="session")
+def specifications() -> Path:
+    """Microsoft's published interface documents and their checkers; only for tests marked `shared`."""
+    return SHARED / "specs"
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """Wait for a condition instead of sleeping: `wait_until(lambda: done(), within_s=5)`."""
+
+    def wait(condition: Callable[[], object], *, within_s: float = 10.0, every_s: float = 0.01) -> None:
+        deadline = time.monotonic() + within_s
+        while not condition():
+            if time.monotonic() > deadline:
+                pytest.fail(f"not within {within_s} s: {condition}")
+            time.sleep(every_s)
+
+    return wait
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own settings must not change what a test sees."""
+    for name in ("DROPSCORE_URL", "DROPSCORE_LOCAL", "DROPSCORE_CLOUD", "DataStorage", "SystemStorage"):
+        monkeypatch.delenv(name, raising=False)
