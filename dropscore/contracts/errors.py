@@ -3,6 +3,7 @@
     DropscoreError
     ├── FailedError                 carries a Failure: bad input, out of memory, device lost, bug
     ├── ContractError               a payload does not fit its contract (also a ValueError)
+    ├── SettingsError               the environment lacks a setting, or has one that is wrong (also a ValueError)
     ├── TransientCloudError         throttled, timed out, reset: try again
     ├── PermanentCloudError         refused for good
     │   ├── NotFoundError           the blob, queue, task or group does not exist
@@ -56,6 +57,14 @@ class ContractError(DropscoreError, ValueError):
         listed = "; ".join(f"{path}: {reason}" for path, reason in problems[:5])
         more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
         super().__init__(f"{contract}: {listed}{more}")
+
+
+class SettingsError(DropscoreError, ValueError):
+    """Settings are missing or wrong: `problems` lists (variable, what is wrong and how to put it right)."""
+
+    def __init__(self, problems: tuple[tuple[str, str], ...]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{variable} {problem}" for variable, problem in problems))
 
 
 class TransientCloudError(DropscoreError):
