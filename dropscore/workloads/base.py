@@ -11,7 +11,7 @@ storage, batching, the device, precision, timings and retries; a scorer owns onl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dropscore.contracts.base import Contract, Json
 from dropscore.contracts.failures import Failure
@@ -132,7 +132,13 @@ class PartFile:
 
 
 class Scorer(Protocol):
-    """A model made ready on a device. Stateless between shards; `begin` marks a new one."""
+    """A model made ready on a device. Stateless between shards; `begin` marks a new one.
+
+    Several shards may be under way at once: each is scored on a shallow copy (`copy.copy`) of the scorer, so that
+    the weights are shared. What is kept from batch to batch of a shard must be attributes that are assigned
+    (never changed in place), beginning with `begin`. The batches of a shard come in order, one at a time,
+    unless the scorer is `Independent`.
+    """
 
     def begin(self, shard: ShardSpec) -> None:
         """A new shard starts: forget what was kept of the last one."""
@@ -153,6 +159,21 @@ class Scorer(Protocol):
         """Bytes of weights on the device."""
 
 
+@runtime_checkable
+class Independent(Protocol):
+    """A scorer that can say that its batches do not depend on each other."""
+
+    @property
+    def independent(self) -> bool:
+        """Whether a batch's result depends on that batch alone. Then several lanes may score one shard together,
+        calling `predict` from several threads at once.
+        """
+
+
+def _no_check() -> None:
+    """Nothing asks the work to stop."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadRequest:
     """What a scorer is built from. `files` maps the package's file names to their verified bytes."""
@@ -164,6 +185,9 @@ class LoadRequest:
     device: "torch.device"
     dtype: "torch.dtype"
     channels_last: bool
+    checkpoint: Callable[[], None] = _no_check
+    """To be called every second or so by a `predict` that takes longer, from the thread it runs in: it raises
+    when the work is to stop (cancelled, lease lost, worker leaving). Let what it raises pass."""
 
 
 class Scoring(Protocol):
