@@ -40,6 +40,17 @@ def container_group_name(run_id: str, role: Role, attempt: int) -> str:
     return f"{role}-{attempt}-{run_id}"
 
 
+def child_instance_id(run_id: str, stage: str) -> str:
+    """Instance id of a run's sub-orchestration, one of `STAGES`."""
+    return f"{run_id}:{stage}"
+
+
+STAGES = (Role.PLAN, "score", Role.STITCH)
+"""The sub-orchestrations of a run: who waits there for news (`EventName.NUDGE`)."""
+
+
 def worker_task_id(run_id: str, round: int, number: int) -> str:
-    """Id of a Batch task that starts a worker: at most 64 characters."""
+    """Id of a Batch task that starts a worker: at most 64 characters for a `round` below 10^9 and a `number`
+    below 1,000.
+    """
     return f"w-{run_id}-{round}-{number}"

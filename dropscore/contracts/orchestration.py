@@ -23,6 +23,8 @@ class Admission(Stored):
     policy: RunPolicy = RunPolicy()
     failure: Failure | None = None
     cancelled: bool = False
+    ended: RunStatus | None = None
+    """How the run ended already, when only its clean-up can be left."""
 
 
 class StatusChange(Stored):
@@ -75,7 +77,10 @@ class ContainerRun(Stored):
     policy: RunPolicy
     attempt: Count = 1
     elapsed_s: Seconds = 0.0
+    """Time since this attempt began."""
     started: bool = False
+    wait_s: Seconds = 0.0
+    """Next polling interval; 0 begins with the policy's first."""
 
 
 class ContainerEnd(Stored):
@@ -112,7 +117,10 @@ class Enqueued(Stored):
 
 
 class WorkersWanted(Stored):
-    """Input of `ensure_workers`. `round` makes the task ids of one call its own, so a repeated call adds none."""
+    """Input of `ensure_workers`. `round` makes the task ids of one call its own, so a repeated call adds none.
+
+    It is the orchestration's time in seconds, and so differs also between a run and the same run restarted.
+    """
 
     run_id: RunId
     wanted: Count
@@ -135,6 +143,10 @@ class CountVerdicts(Stored):
     items_before: Count
     failed_before: Count
     shards: Count
+    settled: Count = 0
+    """Settled shards at the last call: the run's state is written again only when this changes."""
+    lane: Lane | None = None
+    """Set to have the lane's queue looked at too, which costs a request."""
 
 
 class VerdictCount(Stored):
@@ -148,22 +160,25 @@ class VerdictCount(Stored):
     failed_before: Count
     cancelled: bool = False
     queue_empty: bool = False
+    """The lane was looked at and holds no message, leased ones included."""
 
 
 class Requeue(Stored):
-    """Input of `requeue_missing`."""
+    """Input of `requeue_missing`: from `next_shard` on, as many as fit in the activity's time."""
 
     run_id: RunId
     lane: Lane
     settled_before: Count
     shards: Count
     generation: Count
+    next_shard: Count = 0
 
 
 class Requeued(Stored):
-    """Result of `requeue_missing`."""
+    """Result of `requeue_missing`: how many were put on the queue, and where to go on."""
 
     shards: Count
+    next_shard: Count = 0
 
 
 class ScoreShards(Stored):
@@ -180,10 +195,16 @@ class ScoreShards(Stored):
     items_before: Count = 0
     failed_before: Count = 0
     quiet_s: Seconds = 0.0
-    """Time since the last new verdict."""
+    """Time since the last new verdict, or since the last stall."""
     elapsed_s: Seconds = 0.0
     stalls: Count = 0
+    """Stalls since the last new verdict."""
     rounds: Count = 0
+    """Times that missing shards were put on the queue again."""
+    wait_s: Seconds = 0.0
+    """Next polling interval; 0 begins with the policy's first."""
+    look_s: Seconds = 0.0
+    """The workers are looked after once it has been quiet for this long; 0 means now."""
 
 
 class ScoreEnd(Stored):

@@ -53,6 +53,16 @@ def may_follow(current: RunStatus, following: RunStatus) -> bool:
     return following in TRANSITIONS[current]
 
 
+class Rejection(Stored):
+    """`rejected/<trigger name>`: why a trigger file was refused."""
+
+    trigger: str
+    run_id: RunId | None
+    """None when no run came to exist, because the trigger could not be read."""
+    at: str
+    failures: tuple[Failure, ...]
+
+
 class StageTime(Stored):
     """When a run entered a status."""
 
