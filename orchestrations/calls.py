@@ -1,0 +1,82 @@
+"""Typed calls from an orchestrator: a contract goes out, a contract comes back, plain JSON in between."""
+
+from collections.abc import Callable, Generator
+from datetime import timedelta
+from typing import Any
+
+from durabletask.task import CompletableTask, OrchestrationContext, RetryPolicy, Task, TaskFailedError
+
+from dropscore.contracts.base import Contract
+from dropscore.contracts.codec import decode, encode
+from dropscore.contracts.errors import ContractError
+from dropscore.contracts.failures import Failure
+from dropscore.contracts.identity import child_instance_id
+from dropscore.contracts.names import ActivityName, OrchestratorName
+from dropscore.contracts.request import RunPolicy
+from orchestrations.decisions import failure_of
+
+type Story[R] = Generator[Task[Any], Any, R]
+"""A part of an orchestrator, for `yield from`."""
+
+_LONGEST_BACKOFF = 64
+"""In units of the policy's backoff."""
+_PATIENT_ATTEMPTS = 20
+
+
+def retries(policy: RunPolicy) -> RetryPolicy:
+    """How often an activity is tried: its first pause is the policy's backoff, and each further one twice as long."""
+    return _backing_off(policy, policy.activity_attempts)
+
+
+def patient_retries(policy: RunPolicy) -> RetryPolicy:
+    """Retries for the steps without which a run has no end: minutes, where `retries` gives up within seconds."""
+    return _backing_off(policy, max(_PATIENT_ATTEMPTS, policy.activity_attempts))
+
+
+def _backing_off(policy: RunPolicy, attempts: int) -> RetryPolicy:
+    first = timedelta(seconds=policy.activity_backoff_s)
+    return RetryPolicy(
+        first_retry_interval=first,
+        max_number_of_attempts=attempts,
+        backoff_coefficient=2.0,
+        max_retry_interval=first * _LONGEST_BACKOFF,
+    )
+
+
+def start_activity(
+    ctx: OrchestrationContext, name: ActivityName, payload: Contract, policy: RunPolicy
+) -> CompletableTask[Any]:
+    """Schedule an activity without waiting for it."""
+    return ctx.call_activity(str(name), input=encode(payload), retry_policy=retries(policy))
+
+
+def activity[R: Contract](
+    ctx: OrchestrationContext,
+    name: ActivityName,
+    payload: Contract,
+    result: type[R],
+    policy: RunPolicy,
+    *,
+    patient: bool = False,
+) -> Story[R]:
+    """Call an activity and wait. Raises `TaskFailedError` when it still fails after its retries."""
+    retry_policy = patient_retries(policy) if patient else retries(policy)
+    answer = yield ctx.call_activity(str(name), input=encode(payload), retry_policy=retry_policy)
+    return decode(result, answer)
+
+
+def child[R: Contract](
+    ctx: OrchestrationContext, name: OrchestratorName, stage: str, run_id: str, payload: Contract, result: type[R]
+) -> Story[R]:
+    """Run a sub-orchestration under the run's own id for that stage, so that nudges find it."""
+    instance_id = child_instance_id(run_id, stage)
+    answer = yield ctx.call_sub_orchestrator(str(name), input=encode(payload), instance_id=instance_id)
+    return decode(result, answer)
+
+
+def guarded[R](story: Story[R], otherwise: Callable[[Failure], R]) -> Story[R]:
+    """Tell a story; when a step of it fails for good, give what `otherwise` makes of the failure."""
+    try:
+        return (yield from story)
+    except (TaskFailedError, ContractError) as error:
+        return otherwise(failure_of(error))

@@ -1,0 +1,179 @@
+"""The shards of a run, until each has a verdict.
+
+1. Put the shards on the lane's queue, page by page. The next page goes out while earlier shards are being scored.
+2. Count the verdicts. The count starts from a cursor, so it costs what is new, not what is done.
+3. All shards settled, the run cancelled, or its deadline passed: that is the end.
+4. When it has been quiet for a while (and once at the beginning), see that enough workers are there or coming.
+5. When it has been quiet for too long, shards may have been lost: put those without a verdict on the queue again.
+   Too many such stalls in a row are the end.
+6. Wait: for a nudge, for the next page, or for a timer that grows while nothing changes. Then count again.
+
+After some rounds it continues as new, so that its history stays short however many shards there are.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from durabletask.task import CompletableTask, OrchestrationContext
+
+from dropscore.contracts.base import Json
+from dropscore.contracts.codec import decode, encode
+from dropscore.contracts.names import ActivityName
+from dropscore.contracts.orchestration import (
+    CountVerdicts,
+    Enqueue,
+    Enqueued,
+    Requeue,
+    Requeued,
+    ScoreEnd,
+    ScoreShards,
+    VerdictCount,
+    WorkersSeen,
+    WorkersWanted,
+)
+from orchestrations import decisions
+from orchestrations.calls import Story, activity, guarded, start_activity
+from orchestrations.decisions import ScoreMove
+from orchestrations.waiting import Waiter, longer
+
+_EPOCH = datetime(2020, 1, 1)  # noqa: DTZ001 - the orchestration's own time has no zone; it is UTC
+_REQUEUE_STEPS = 8
+"""Most calls that put shards on the queue again in one stall; the next stall goes on with the rest."""
+
+
+def score_shards(ctx: OrchestrationContext, payload: Json) -> Story[Json]:
+    """Orchestrator: `ScoreShards` to `ScoreEnd`."""
+    state = decode(ScoreShards, payload)
+    rounds = _Rounds(ctx=ctx, state=state, waiter=Waiter(ctx), clock=ctx.current_utc_datetime)
+    end = yield from guarded(
+        _rounds(rounds),
+        lambda failure: ScoreEnd(items_done=rounds.state.items_before, items_failed=0, failure=failure),
+    )
+    if end is None:
+        ctx.continue_as_new(encode(rounds.state), save_events=True)
+        return None
+    return encode(end)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Rounds:
+    """What one generation knows. `clock` is the orchestration's time up to which the state's seconds count."""
+
+    ctx: OrchestrationContext
+    state: ScoreShards
+    waiter: Waiter
+    clock: datetime
+    enqueueing: CompletableTask[Any] | None = None
+
+    def advance(self, **changes: Any) -> None:
+        """Change the state."""
+        self.state = self.state.model_copy(update=changes)
+
+    def passed_s(self) -> float:
+        """Seconds since the last call."""
+        before, self.clock = self.clock, self.ctx.current_utc_datetime
+        return (self.clock - before).total_seconds()
+
+
+def _rounds(rounds: _Rounds) -> Story[ScoreEnd | None]:
+    """Rounds of enqueueing, counting, acting and waiting. None when it is time to continue as new."""
+    generation = rounds.state.policy.rounds_per_generation
+    for turn in range(1, generation + generation // 2 + 1):
+        _enqueue(rounds, more=turn <= generation)
+        count = yield from _count(rounds)
+        end = decisions.score_end(rounds.state, count) or (yield from _act(rounds, count))
+        if end is not None:
+            return end
+        if turn >= generation and rounds.enqueueing is None and not rounds.waiter.timer_open:
+            return None
+        yield from _wait(rounds)
+    yield from _settle(rounds)
+    return None
+
+
+def _enqueue(rounds: _Rounds, *, more: bool) -> None:
+    """Take in how far the shards are on the queue, and send for `more` if any are left. Does not wait."""
+    state = rounds.state
+    if rounds.enqueueing is not None and rounds.enqueueing.is_complete:
+        rounds.advance(next_shard=decode(Enqueued, rounds.enqueueing.get_result()).next_shard)
+        rounds.enqueueing = None
+    if more and rounds.enqueueing is None and rounds.state.next_shard < state.shards:
+        page = Enqueue(run_id=state.run_id, lane=state.lane, next_shard=rounds.state.next_shard, shards=state.shards)
+        rounds.enqueueing = start_activity(rounds.ctx, ActivityName.ENQUEUE_SHARDS, page, state.policy)
+
+
+def _count(rounds: _Rounds) -> Story[VerdictCount]:
+    state = rounds.state
+    suspicious = state.next_shard >= state.shards and state.quiet_s >= decisions.look_after_s(state.policy)
+    asked = CountVerdicts(
+        run_id=state.run_id,
+        settled_before=state.settled_before,
+        items_before=state.items_before,
+        failed_before=state.failed_before,
+        shards=state.shards,
+        settled=state.settled,
+        lane=state.lane if suspicious else None,
+    )
+    count = yield from activity(rounds.ctx, ActivityName.COUNT_VERDICTS, asked, VerdictCount, state.policy)
+    rounds.state = decisions.counted(state, count, rounds.passed_s())
+    return count
+
+
+def _act(rounds: _Rounds, count: VerdictCount) -> Story[ScoreEnd | None]:
+    move = decisions.score_move(rounds.state, count)
+    if move is ScoreMove.LOOK:
+        yield from _ensure_workers(rounds)
+        rounds.state = decisions.looked(rounds.state)
+    elif move is ScoreMove.REQUEUE:
+        workers = yield from _ensure_workers(rounds)
+        rounds.state = decisions.stalled(rounds.state)
+        end = decisions.end_of_stalls(rounds.state, count, workers)
+        if end is not None:
+            return end
+        yield from _requeue(rounds)
+    return None
+
+
+def _ensure_workers(rounds: _Rounds) -> Story[WorkersSeen]:
+    state = rounds.state
+    wanted = WorkersWanted(
+        run_id=state.run_id,
+        wanted=min(state.policy.max_workers, state.shards - state.settled),
+        round=int((rounds.ctx.current_utc_datetime - _EPOCH).total_seconds()),
+    )
+    return (yield from activity(rounds.ctx, ActivityName.ENSURE_WORKERS, wanted, WorkersSeen, state.policy))
+
+
+def _requeue(rounds: _Rounds) -> Story[None]:
+    state = rounds.state
+    next_shard = state.settled_before
+    for _ in range(_REQUEUE_STEPS):
+        missing = Requeue(
+            run_id=state.run_id,
+            lane=state.lane,
+            settled_before=state.settled_before,
+            shards=state.shards,
+            generation=state.rounds,
+            next_shard=next_shard,
+        )
+        sent = yield from activity(rounds.ctx, ActivityName.REQUEUE_MISSING, missing, Requeued, state.policy)
+        next_shard = sent.next_shard
+        if next_shard >= state.shards:
+            return
+
+
+def _wait(rounds: _Rounds) -> Story[None]:
+    policy = rounds.state.policy
+    wait_s = rounds.state.wait_s or policy.poll_first_s
+    nudged = yield from rounds.waiter.wait(wait_s, rounds.enqueueing)
+    if not nudged:
+        rounds.advance(wait_s=longer(wait_s, policy))
+
+
+def _settle(rounds: _Rounds) -> Story[None]:
+    """Leave nothing open behind: what is answered to the next generation would be taken for another answer."""
+    if rounds.enqueueing is not None:
+        yield rounds.enqueueing
+        _enqueue(rounds, more=False)
+    yield from rounds.waiter.settle()
