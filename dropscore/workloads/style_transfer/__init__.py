@@ -1,0 +1,1 @@
+"""Style transfer: every frame of a video, or every picture of a folder, restyled as a painting."""
