@@ -2,7 +2,7 @@
 
 data/   triggers/<anything>         rejected/<anything>.json   inputs/...   outputs/<run_id>/...
 system/ runs/<run_id>/request.json  admission.json  inputs.jsonl  state.json  cancel.json
-        runs/<run_id>/plan/index.json  plan/shards-0001.jsonl  enqueued.json
+        runs/<run_id>/plan/index.json  plan/shards-0001.jsonl  plan/pace.json  enqueued.json
         runs/<run_id>/parts/000042-<digest>.<suffix>  verdicts/000042.json  quarantine/000042.json
         runs/<run_id>/stitch.json  report.json  report.html  receipt.json
         runs/_index/<run_id>        one small blob a run, whose metadata lists it
@@ -86,6 +86,11 @@ def plan_page(run_id: str, page: int) -> BlobPath:
     return _run(run_id, f"plan/shards-{page:04d}.jsonl")
 
 
+def plan_pace(run_id: str) -> BlobPath:
+    """The measured pace that the planner found first, so that two planners at once make the same plan."""
+    return _run(run_id, "plan/pace.json")
+
+
 def page_of(shard_id: int) -> int:
     """The 1-based page that holds a shard."""
     return shard_id // SHARDS_PER_PAGE + 1
@@ -166,6 +171,10 @@ def execution_profile(name: str, version: str, device: str) -> BlobPath:
 def timings(name: str, version: str, device: str) -> BlobPath:
     """Set-up and per-item time measured by earlier runs, for the planner."""
     return BlobPath(ContainerName.MODELS, f"{name}/{version}/timings/{device}.json")
+
+
+def timings_prefix(name: str, version: str) -> BlobPath:
+    return BlobPath(ContainerName.MODELS, f"{name}/{version}/timings/")
 
 
 def log(run_id: str, actor: str) -> BlobPath:
