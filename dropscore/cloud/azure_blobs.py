@@ -1,0 +1,261 @@
+"""Blob storage in Azure, and in its emulator: the same client, another address."""
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.storage.blob import (
+    BlobClient,
+    BlobProperties,
+    BlobServiceClient,
+    ContainerClient,
+    ContentSettings,
+    LinearRetry,
+)
+
+from dropscore.cloud.blob_names import check_name
+from dropscore.cloud.clock import utc_text
+from dropscore.cloud.connection import StorageSettings
+from dropscore.cloud.credentials import storage_credential
+from dropscore.cloud.operations import Operations
+from dropscore.cloud.ports import Blob, BlobInfo, ReadableFile
+from dropscore.cloud.translate import translated
+from dropscore.cloud.transport import RETRIES, CountingTransport
+from dropscore.contracts.errors import (
+    AccessDeniedError,
+    NotFoundError,
+    PermanentCloudError,
+    PreconditionError,
+    TransientCloudError,
+)
+from dropscore.contracts.layout import BlobPath
+from dropscore.contracts.names import Account, ContainerName
+
+MIB = 1024 * 1024
+SINGLE_PUT_BYTES = 32 * MIB
+"""Up to this size a blob is one request; above, blocks are sent side by side."""
+BLOCK_BYTES = 8 * MIB
+SINGLE_GET_BYTES = 32 * MIB
+SIDE_BY_SIDE = 4
+COPY_DEADLINE_S = 60.0
+
+
+class AzureBlobs:
+    """A `BlobStore` over Azure's client. Safe to share between threads."""
+
+    def __init__(self, services: Mapping[Account, BlobServiceClient]) -> None:
+        self._containers = {
+            name: services[name.account].get_container_client(name)
+            for name in ContainerName
+            if name.account in services
+        }
+        self._markers_are_names: set[Account] = set()
+
+    def put(
+        self,
+        path: BlobPath,
+        data: bytes,
+        *,
+        content_type: str = "application/octet-stream",
+        metadata: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+    ) -> str:
+        attempts = _Attempts()
+        try:
+            with translated(f"write {path}"):
+                return self._upload(
+                    path, data, content_type, metadata, raw_request_hook=attempts.note, **_only_if(if_match)
+                )
+        except PreconditionError:
+            if attempts.repeated and (mine := self._read_back(path, data)) is not None:
+                return mine
+            raise
+
+    def create(
+        self,
+        path: BlobPath,
+        data: bytes,
+        *,
+        content_type: str = "application/json",
+        metadata: Mapping[str, str] | None = None,
+    ) -> bool:
+        attempts = _Attempts()
+        try:
+            with translated(f"create {path}"):
+                self._upload(path, data, content_type, metadata, overwrite=False, raw_request_hook=attempts.note)
+        except PreconditionError:
+            # A repeated request may have met what the first one wrote before its answer was lost.
+            return attempts.repeated and self._read_back(path, data) is not None
+        return True
+
+    def get(self, path: BlobPath, *, if_match: str | None = None) -> Blob:
+        with translated(f"read {path}"):
+            stream = self._blob(path).download_blob(max_concurrency=SIDE_BY_SIDE, **_only_if(if_match))
+            return Blob(data=stream.readall(), etag=_bare(stream.properties.etag))
+
+    def get_range(self, path: BlobPath, offset: int, length: int, *, if_match: str | None = None) -> bytes:
+        if offset < 0 or length < 0:
+            raise ValueError(f"a range has no negative offset or length, got {offset} and {length}")
+        try:
+            with translated(f"read {path}"):
+                data: bytes = self._blob(path).download_blob(offset, max(1, length), **_only_if(if_match)).readall()
+        except PermanentCloudError as error:
+            if getattr(error.__cause__, "status_code", None) == 416:  # begins behind the blob's end
+                return b""
+            raise
+        return data[:length]
+
+    def head(self, path: BlobPath) -> BlobInfo | None:
+        try:
+            with translated(f"look at {path}"):
+                return _info(path, self._blob(path).get_blob_properties())
+        except NotFoundError:
+            return None
+
+    def list(
+        self, prefix: BlobPath, *, start_from: str | None = None, with_metadata: bool = False
+    ) -> Iterator[BlobInfo]:
+        container = self._container(prefix)
+        options: dict[str, Any] = {"name_starts_with": prefix.name, "include": ["metadata"] if with_metadata else None}
+        account = prefix.container.account
+        first_page = None
+        if start_from is not None and account in self._markers_are_names:
+            first_page = _just_before(start_from)
+        elif start_from is not None:
+            options["start_from"] = start_from
+        with translated(f"list {prefix}"):
+            for found in _flat(container.list_blobs(**options).by_page(first_page)):
+                if start_from is None or found.name >= start_from:
+                    yield _info(BlobPath(prefix.container, found.name), found)
+                elif first_page is None:
+                    # The emulator lists from the beginning whatever it is asked; its page markers are plain names.
+                    self._markers_are_names.add(account)
+                    yield from self.list(prefix, start_from=start_from, with_metadata=with_metadata)
+                    return
+
+    def upload(self, path: BlobPath, source: ReadableFile, *, content_type: str = "application/octet-stream") -> str:
+        with translated(f"write {path}"):
+            return self._upload(path, source, content_type, None)
+
+    def copy(self, source: BlobPath, target: BlobPath) -> None:
+        if source.container.account is not target.container.account:
+            raise PermanentCloudError(f"{source} and {target} are in different storage accounts")
+        with translated(f"copy {source} to {target}"):
+            client = self._blob(target)
+            state: Any = client.start_copy_from_url(self._blob(source).url)["copy_status"]
+            deadline = time.monotonic() + COPY_DEADLINE_S
+            while state == "pending" and time.monotonic() < deadline:
+                time.sleep(0.2)
+                state = client.get_blob_properties().copy.status
+        if state != "success":
+            raise TransientCloudError(f"could not copy {source} to {target}: the copy is {state}")
+
+    def delete(self, path: BlobPath) -> bool:
+        try:
+            with translated(f"delete {path}"):
+                self._blob(path).delete_blob(delete_snapshots="include")
+        except NotFoundError:
+            return False
+        return True
+
+    def _upload(
+        self,
+        path: BlobPath,
+        data: Any,
+        content_type: str,
+        metadata: Mapping[str, str] | None,
+        *,
+        overwrite: bool = True,
+        **options: Any,
+    ) -> str:
+        answer = self._blob(path).upload_blob(
+            data,
+            overwrite=overwrite,
+            metadata=None if metadata is None else dict(metadata),
+            content_settings=ContentSettings(content_type=content_type),
+            max_concurrency=SIDE_BY_SIDE,
+            **options,
+        )
+        return _bare(answer["etag"])
+
+    def _read_back(self, path: BlobPath, data: bytes) -> str | None:
+        """The ETag of a blob if it holds exactly `data`, which is then our own write."""
+        try:
+            stored = self.get(path)
+        except NotFoundError:
+            return None
+        return stored.etag if stored.data == data else None
+
+    def _blob(self, path: BlobPath) -> BlobClient:
+        check_name(path)
+        return self._container(path).get_blob_client(path.name)
+
+    def _container(self, path: BlobPath) -> ContainerClient:
+        container = self._containers.get(path.container)
+        if container is None:
+            raise AccessDeniedError(f"there are no settings for the {path.container.account} account, which has {path}")
+        return container
+
+
+class _Attempts:
+    """How often one request was sent."""
+
+    def __init__(self) -> None:
+        self._sent = 0
+
+    def note(self, _request: Any) -> None:
+        self._sent += 1
+
+    @property
+    def repeated(self) -> bool:
+        return self._sent > 1
+
+
+def connect_blobs(storages: Mapping[Account, StorageSettings], operations: Operations | None = None) -> AzureBlobs:
+    """Blobs of the accounts given; containers of an account that is not given are refused."""
+    return AzureBlobs({account: blob_service(storage, operations) for account, storage in storages.items()})
+
+
+def blob_service(storage: StorageSettings, operations: Operations | None = None) -> BlobServiceClient:
+    """Azure's client of one account, with short retries: who calls decides about longer ones."""
+    return BlobServiceClient(
+        storage.blob_url,
+        credential=storage_credential(storage),
+        transport=CountingTransport(storage.blob_url, operations),
+        retry_policy=LinearRetry(backoff=0.4, random_jitter_range=0.3, retry_total=RETRIES),  # type: ignore[arg-type] # seconds; floats work
+        max_single_put_size=SINGLE_PUT_BYTES,
+        max_block_size=BLOCK_BYTES,
+        max_single_get_size=SINGLE_GET_BYTES,
+        max_chunk_get_size=BLOCK_BYTES,
+    )
+
+
+def _only_if(etag: str | None) -> dict[str, Any]:
+    return {} if etag is None else {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified}
+
+
+def _bare(etag: str | None) -> str:
+    return (etag or "").strip('"')
+
+
+def _info(path: BlobPath, properties: BlobProperties) -> BlobInfo:
+    return BlobInfo(
+        path=path,
+        etag=_bare(properties.etag),
+        size_bytes=properties.size,
+        modified_at=utc_text(properties.last_modified.astimezone(UTC)),
+        metadata=dict(properties.metadata or {}),
+    )
+
+
+def _flat(pages: Iterator[Iterator[BlobProperties]]) -> Iterator[BlobProperties]:
+    for page in pages:
+        yield from page
+
+
+def _just_before(name: str) -> str:
+    """A text that sorts before `name`, close to it: listing behind it leaves out all but a few earlier names."""
+    head, last = name[:-1], ord(name[-1])
+    return head + chr(last - 1) if last > 0 else head

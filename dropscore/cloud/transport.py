@@ -1,0 +1,96 @@
+"""HTTP to Azure: connections enough for many threads, and each storage request counted by kind."""
+
+import logging
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import requests
+from azure.core.pipeline.transport import RequestsTransport
+from requests.adapters import HTTPAdapter
+
+from dropscore.cloud.endpoints import is_loopback
+from dropscore.cloud.operations import Operations
+
+CONNECTIONS = 40
+"""Connections kept open to one host: 16 senders, 16 workers' threads and some to spare."""
+BLOCK_BYTES = 256 * 1024
+"""Bytes handed to the socket at once when a body is sent."""
+
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 30.0
+RETRIES = 3
+
+
+class CountingTransport(RequestsTransport):  # type: ignore[misc] # azure-core exports it lazily, so untyped
+    """Azure's own transport, with a wider connection pool; notes each storage request in `operations`.
+
+    Requests to this machine never go through a proxy named in the environment. The session may be used by many
+    threads at once: it is set up once and not changed afterwards.
+    """
+
+    def __init__(self, url: str, operations: Operations | None = None) -> None:
+        self._operations = operations
+        super().__init__(
+            session=_session(use_environment=not is_loopback(url)),
+            connection_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+        )
+
+    def send(self, request: Any, **kwargs: Any) -> Any:
+        """Send one request; the retries above come here again and again."""
+        if self._operations is not None:
+            kind, target = classify(request.method, request.url, copies="x-ms-copy-source" in request.headers)
+            self._operations.note(kind, target)
+        return super().send(request, **kwargs)
+
+
+def quiet_vendor_logs() -> None:
+    """Keep the SDKs' line for each request, with its address, out of our logs; warnings stay.
+
+    Called by the composition roots, not on import: a library does not change its user's logging.
+    """
+    for name in ("azure.core.pipeline.policies.http_logging_policy", "azure.identity"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def classify(method: str, url: str, *, copies: bool = False) -> tuple[str, str]:
+    """Kind of a storage request (see `operations`) and the blob or queue it is for.
+
+    Addresses are `https://account.blob.host/container/name` or `http://127.0.0.1:1/account/container/name`.
+    """
+    parts = urlsplit(url)
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    segments = unquote(parts.path).lstrip("/").split("/")
+    if is_loopback(url):
+        segments = segments[1:]
+    if len(segments) > 1 and segments[1] == "messages":
+        return _queue_kind(method), segments[0]
+    if len(segments) == 1 and query.get("comp") == "metadata":
+        return "queue.depth", segments[0]
+    if query.get("comp") == "list":
+        return "blob.list", f"{segments[0]}/{query.get('prefix', '')}"
+    if len(segments) == 1:
+        return "setup", segments[0]
+    return _blob_kind(method, query.get("comp", ""), copies=copies), "/".join(segments)
+
+
+def _queue_kind(method: str) -> str:
+    return {"POST": "queue.put", "GET": "queue.get", "PUT": "queue.update"}.get(method, "queue.delete")
+
+
+def _blob_kind(method: str, comp: str, *, copies: bool) -> str:
+    if method == "PUT" and comp:
+        return {"block": "blob.put_block", "blocklist": "blob.put_block_list"}.get(comp, f"blob.{comp}")
+    if method == "PUT":
+        return "blob.copy" if copies else "blob.put"
+    return f"blob.{method.lower()}"
+
+
+def _session(*, use_environment: bool) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = use_environment
+    for scheme in ("http://", "https://"):
+        adapter = HTTPAdapter(max_retries=0)
+        adapter.init_poolmanager(connections=4, maxsize=CONNECTIONS, block=False, blocksize=BLOCK_BYTES)
+        session.mount(scheme, adapter)
+    return session
