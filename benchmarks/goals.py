@@ -30,12 +30,14 @@ class Goal:
         """The goal as one line of a table."""
         sign = "<=" if self.at_most else ">="
         verdict = "met" if self.met else "MISSED"
-        return f"| {self.id} | {self.title} | {self.value:.3f} {self.unit} | {sign} {self.bar:g} | {verdict} | {self.note} |"
+        measured = f"{self.value:.3f} {self.unit}"
+        return f"| {self.id} | {self.title} | {measured} | {sign} {self.bar:g} | {verdict} | {self.note} |"
 
 
 def machine() -> str:
     """The machine in one line: processor, cores, memory, system, Python."""
-    return f"{_processor()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+    size = f"{os.cpu_count()} cores, {_memory_gib():.0f} GiB"
+    return f"{_processor()}, {size}, {platform.system()}, Python {platform.python_version()}"
 
 
 def report(goals: list[Goal]) -> int:
