@@ -169,7 +169,7 @@ class ScoreMove(StrEnum):
 
 def counted(state: ScoreShards, count: VerdictCount, passed_s: float) -> ScoreShards:
     """The state after a count, `passed_s` seconds after the last one. A new verdict ends every worry."""
-    seen = {
+    seen: dict[str, float] = {
         "settled": count.settled,
         "settled_before": count.settled_before,
         "items_before": count.items_before,
@@ -180,8 +180,19 @@ def counted(state: ScoreShards, count: VerdictCount, passed_s: float) -> ScoreSh
     if count.settled > state.settled:
         never_looked = state.look_s == 0
         look_s = 0.0 if never_looked else look_after_s(state.policy)
-        seen |= {"quiet_s": 0.0, "stalls": 0, "wait_s": 0.0, "look_s": look_s}
+        wait_s = pace_s(
+            state.policy, settled=count.settled, missing=state.shards - count.settled, in_s=seen["elapsed_s"]
+        )
+        seen |= {"quiet_s": 0.0, "stalls": 0, "wait_s": wait_s, "look_s": look_s}
     return state.model_copy(update=seen)
+
+
+def pace_s(policy: RunPolicy, *, settled: int, missing: int, in_s: float) -> float:
+    """The wait after a new verdict: a quarter of the time that is left at the pace so far, so that a long run costs
+    few looks and the end of a short one is seen at once.
+    """
+    left_s = missing * in_s / max(settled, 1)
+    return min(max(left_s / 4, policy.poll_first_s), policy.poll_most_s)
 
 
 def score_end(state: ScoreShards, count: VerdictCount) -> ScoreEnd | None:
@@ -198,10 +209,10 @@ def score_end(state: ScoreShards, count: VerdictCount) -> ScoreEnd | None:
 
 def score_move(state: ScoreShards, count: VerdictCount) -> ScoreMove:
     """What to do while shards are missing (see `score_end`)."""
-    if state.quiet_s >= state.look_s:
-        return ScoreMove.LOOK
     if state.next_shard >= state.shards and state.quiet_s >= patience_s(state, count):
         return ScoreMove.REQUEUE
+    if state.quiet_s >= state.look_s:
+        return ScoreMove.LOOK
     return ScoreMove.WAIT
 
 

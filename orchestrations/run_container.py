@@ -92,9 +92,9 @@ def _check(rounds: _Rounds) -> Story[ContainerCheck]:
     now = rounds.ctx.current_utc_datetime
     rounds.advance(elapsed_s=rounds.state.elapsed_s + (now - rounds.clock).total_seconds())
     rounds.clock = now
-    if check.phase is not rounds.phase:
-        rounds.phase = check.phase
+    if rounds.phase not in (None, check.phase) or rounds.state.wait_s == 0:
         rounds.advance(wait_s=policy.poll_first_s)
+    rounds.phase = check.phase
     if check.phase in (ContainerPhase.WAITING, ContainerPhase.RUNNING):
         rounds.advance(started=True)
     return check

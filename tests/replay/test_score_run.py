@@ -1,0 +1,153 @@
+import pytest
+from driving import Drive, drive, result_of
+from worlds import RUN, run_world
+
+from dropscore.contracts.errors import TransientCloudError
+from dropscore.contracts.failures import Code, failure
+from dropscore.contracts.names import Role
+from dropscore.contracts.orchestration import (
+    Admission,
+    CleanedUp,
+    ContainerEnd,
+    PlanTotals,
+    RunEnd,
+    RunRef,
+    ScoreEnd,
+)
+from dropscore.contracts.run import RunStatus
+
+
+def run(**others: object) -> Drive:
+    return drive("score_run", RunRef(run_id=RUN), run_world(**others))
+
+
+def end_of(done: Drive) -> RunEnd:
+    return result_of(RunEnd, done)
+
+
+def boom(_: object, at: float) -> RunRef:
+    raise TransientCloudError("no answer")
+
+
+def test_run_walks_its_stages_in_order() -> None:
+    done = run()
+    assert done.calls() == [
+        "admit", "record_status", "run_container", "read_plan", "record_status", "score_shards", "record_status",
+        "run_container", "finish", "clean_up",
+    ]  # fmt: skip
+    assert [told["status"] for told in done.inputs("record_status")] == ["planning", "provisioning", "stitching"]
+    assert [told["role"] for told in done.inputs("run_container")] == [Role.PLAN, Role.STITCH]
+    assert end_of(done).status is RunStatus.SUCCEEDED
+
+
+def test_shards_get_the_lane_and_policy_of_the_admission() -> None:
+    order = run().inputs("score_shards")[0]
+    assert (order["lane"], order["policy"]["stall_s"], order["shards"], order["items"]) == ("urgent", 10.0, 3, 30)
+
+
+def test_refused_request_ends_rejected_without_a_container() -> None:
+    why = failure(Code.OPTION_INVALID, field="options.steps")
+    done = run(admit=lambda _, at: Admission(run_id=RUN, failure=why))
+    assert done.calls() == ["admit", "finish", "clean_up"]
+    assert (end_of(done).status, end_of(done).failure) == (RunStatus.REJECTED, why)
+
+
+def test_run_that_ended_before_is_only_cleaned_up() -> None:
+    done = run(admit=lambda _, at: Admission(run_id=RUN, ended=RunStatus.SUCCEEDED))
+    assert done.calls() == ["admit", "finish", "clean_up"]
+    assert done.inputs("finish")[0]["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"admit": lambda _, at: Admission(run_id=RUN, cancelled=True)},
+        {"run_container": lambda _, at: ContainerEnd(ok=False, cancelled=True)},
+        {"score_shards": lambda _, at: ScoreEnd(items_done=3, items_failed=0, cancelled=True)},
+        {"run_container": lambda told, at: ContainerEnd(ok=told["role"] == "plan", cancelled=told["role"] != "plan")},
+    ],
+    ids=["at admission", "while planning", "while scoring", "while stitching"],
+)
+def test_cancelled_run_ends_cancelled_and_is_cleaned_up(others: dict[str, object]) -> None:
+    done = run(**others)
+    assert done.calls()[-2:] == ["finish", "clean_up"]
+    assert done.inputs("clean_up")[0]["status"] == "cancelled"
+    assert end_of(done).status is RunStatus.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("others", "code"),
+    [
+        ({"run_container": lambda _, at: ContainerEnd(ok=False, failure=failure(Code.CONTAINER_TIMEOUT))},
+         Code.CONTAINER_TIMEOUT),
+        ({"read_plan": lambda _, at: PlanTotals(shards=0, items=0, failure=failure(Code.INPUT_UNREADABLE))},
+         Code.INPUT_UNREADABLE),
+        ({"score_shards": lambda _, at: ScoreEnd(items_done=3, items_failed=0, failure=failure(Code.RUN_STALLED))},
+         Code.RUN_STALLED),
+        ({"score_shards": lambda _, at: ScoreEnd(items_done=0, items_failed=30)}, Code.SHARD_FAILED),
+    ],
+    ids=["container", "plan", "stall", "nothing scored"],
+)  # fmt: skip
+def test_run_that_cannot_go_on_ends_failed_with_the_reason(others: dict[str, object], code: Code) -> None:
+    end = end_of(run(**others))
+    assert end.status is RunStatus.FAILED
+    assert end.failure is not None
+    assert end.failure.code is code
+
+
+@pytest.mark.parametrize("name", ["admit", "record_status", "run_container", "read_plan", "score_shards"])
+def test_step_that_fails_for_good_ends_the_run_and_not_the_orchestration(name: str) -> None:
+    done = run(**{name: boom})
+    end = end_of(done)
+    assert end.status is RunStatus.FAILED
+    assert end.failure is not None
+    assert end.failure.code is Code.STORAGE_UNAVAILABLE
+    assert "no answer" in (end.failure.detail or "")
+    assert done.calls()[-2:] == ["finish", "clean_up"]
+
+
+def test_answer_that_nobody_understands_ends_the_run_as_internal_error() -> None:
+    end = end_of(run(read_plan=lambda _, at: RunRef(run_id=RUN)))
+    assert end.status is RunStatus.FAILED
+    assert end.failure is not None
+    assert end.failure.code is Code.INTERNAL
+
+
+def test_finish_that_fails_still_returns_the_end_and_cleans_up() -> None:
+    done = run(finish=boom)
+    assert end_of(done).status is RunStatus.SUCCEEDED
+    assert end_of(done).failure is not None
+    assert done.calls()[-1] == "clean_up"
+
+
+def test_clean_up_that_fails_does_not_change_the_end() -> None:
+    assert end_of(run(clean_up=boom)).status is RunStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"score_shards": lambda _, at: ScoreEnd(items_done=29, items_failed=1)},
+        {"read_plan": lambda _, at: PlanTotals(shards=3, items=30, refused=1)},
+    ],
+    ids=["failed item", "refused input"],
+)
+def test_missing_items_are_declared_as_gaps(others: dict[str, object]) -> None:
+    assert end_of(run(**others)).status is RunStatus.SUCCEEDED_WITH_GAPS
+
+
+def test_long_clean_up_continues_as_new_and_goes_on_from_the_end() -> None:
+    steps = 0
+
+    def admit(_: object, at: float) -> Admission:
+        return Admission(run_id=RUN, ended=RunStatus.SUCCEEDED if steps else None)
+
+    def clean_up(_: object, at: float) -> CleanedUp:
+        nonlocal steps
+        steps += 1
+        return CleanedUp(done=steps == 50)
+
+    done = run(admit=admit, clean_up=clean_up)
+    assert (done.generations, steps) == (3, 50)
+    assert done.calls().count("run_container") == 2
+    assert done.most_events <= 300

@@ -1,0 +1,167 @@
+import pytest
+from durabletask.task import TaskFailedError
+
+from dropscore.contracts.errors import ContractError, TransientCloudError
+from dropscore.contracts.failures import Code
+from dropscore.contracts.names import Lane, Role
+from dropscore.contracts.orchestration import (
+    ContainerCheck,
+    ContainerPhase,
+    ContainerRun,
+    ScoreShards,
+    VerdictCount,
+    WorkersSeen,
+)
+from dropscore.contracts.request import RunPolicy
+from orchestrations import decisions
+from orchestrations.calls import patient_retries, retries
+from orchestrations.decisions import ContainerMove, ScoreMove
+from orchestrations.waiting import longer
+
+POLICY = RunPolicy(poll_first_s=0.05, poll_growth=2.0, poll_most_s=1.0, stall_s=60.0, lease_s=30.0, stall_limit=3)
+PHASES = list(ContainerPhase)
+
+
+def container(**state: object) -> ContainerRun:
+    return ContainerRun(run_id="run-1", role=Role.PLAN, policy=POLICY).model_copy(update=state)
+
+
+def seen(phase: ContainerPhase, **others: object) -> ContainerCheck:
+    return ContainerCheck(phase=phase, product_ready=False).model_copy(update=others)
+
+
+def shards(**state: object) -> ScoreShards:
+    order = ScoreShards(run_id="run-1", lane=Lane.NORMAL, policy=POLICY, shards=10, items=100, next_shard=10)
+    return order.model_copy(update=state)
+
+
+def count(settled: int = 0, **others: object) -> VerdictCount:
+    counted = VerdictCount(
+        settled=settled, items_done=10 * settled, items_failed=0, settled_before=settled, items_before=10 * settled,
+        failed_before=0,
+    )  # fmt: skip
+    return counted.model_copy(update=others)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_existing_product_ends_well_in_every_phase(phase: ContainerPhase) -> None:
+    end = decisions.container_end(container(attempt=3), seen(phase, product_ready=True, cancelled=True))
+    assert end is not None
+    assert end.ok
+
+
+@pytest.mark.parametrize(
+    ("phase", "started", "move"),
+    [
+        (ContainerPhase.MISSING, False, ContainerMove.START),
+        (ContainerPhase.MISSING, True, ContainerMove.AGAIN),
+        (ContainerPhase.WAITING, True, ContainerMove.WAIT),
+        (ContainerPhase.RUNNING, False, ContainerMove.WAIT),
+        (ContainerPhase.SUCCEEDED, True, ContainerMove.AGAIN),
+        (ContainerPhase.FAILED, True, ContainerMove.AGAIN),
+    ],
+)
+def test_move_follows_from_phase(phase: ContainerPhase, started: bool, move: ContainerMove) -> None:
+    assert decisions.container_move(container(started=started), seen(phase)) is move
+
+
+def test_next_attempt_starts_its_own_clock() -> None:
+    following = decisions.next_attempt(container(attempt=1, elapsed_s=99.0, started=True, wait_s=1.0))
+    assert (following.attempt, following.elapsed_s, following.started, following.wait_s) == (2, 0.0, False, 0.0)
+
+
+def test_new_verdict_ends_every_worry() -> None:
+    after = decisions.counted(shards(quiet_s=50.0, stalls=2, look_s=60.0, settled=3), count(4), 1.0)
+    assert (after.quiet_s, after.stalls, after.look_s, after.settled, after.elapsed_s) == (0.0, 0, 2.0, 4, 1.0)
+
+
+def test_count_without_news_adds_to_the_silence() -> None:
+    after = decisions.counted(shards(quiet_s=50.0, stalls=2, settled=3), count(3), 1.5)
+    assert (after.quiet_s, after.stalls) == (51.5, 2)
+
+
+def test_first_look_at_the_workers_is_made_even_after_an_early_verdict() -> None:
+    after = decisions.counted(shards(), count(1), 0.1)
+    assert decisions.score_move(after, count(1)) is ScoreMove.LOOK
+
+
+@pytest.mark.parametrize(
+    ("settled", "missing", "in_s", "pace_s"),
+    [
+        (1, 9, 1.0, 1.0),  # 9 s left: the longest wait
+        (50, 50, 2.0, 0.5),  # 2 s left: a quarter of it
+        (99, 1, 1.0, 0.05),  # 10 ms left: the first wait
+    ],
+)
+def test_wait_after_a_verdict_is_a_quarter_of_what_is_left(
+    settled: int, missing: int, in_s: float, pace_s: float
+) -> None:
+    assert decisions.pace_s(POLICY, settled=settled, missing=missing, in_s=in_s) == pytest.approx(pace_s)
+
+
+@pytest.mark.parametrize(
+    ("state", "counted", "move"),
+    [
+        ({"look_s": 2.0}, {}, ScoreMove.WAIT),
+        ({"look_s": 2.0, "quiet_s": 2.0}, {}, ScoreMove.LOOK),
+        ({"look_s": 4.0, "quiet_s": 2.0}, {"queue_empty": True}, ScoreMove.REQUEUE),
+        ({"look_s": 4.0, "quiet_s": 1.9}, {"queue_empty": True}, ScoreMove.WAIT),
+        ({"look_s": 60.0, "quiet_s": 60.0}, {}, ScoreMove.REQUEUE),
+        ({"look_s": 99.0, "quiet_s": 60.0, "next_shard": 9}, {}, ScoreMove.WAIT),
+    ],
+    ids=["calm", "quiet", "lost", "too early", "stalled", "still enqueueing"],
+)
+def test_silence_leads_to_a_look_and_then_to_requeueing(
+    state: dict[str, object], counted: dict[str, object], move: ScoreMove
+) -> None:
+    assert decisions.score_move(shards(**state), count(0, **counted)) is move
+
+
+def test_settled_shards_end_scoring_even_when_cancelled() -> None:
+    end = decisions.score_end(shards(), count(10, cancelled=True))
+    assert end is not None
+    assert not end.cancelled
+
+
+def test_stalls_end_scoring_only_at_the_limit() -> None:
+    workers = WorkersSeen(running=1, waiting=0)
+    assert decisions.end_of_stalls(shards(stalls=2), count(), workers) is None
+    assert decisions.end_of_stalls(shards(stalls=3), count(), workers) is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (TransientCloudError("no answer"), Code.STORAGE_UNAVAILABLE),
+        (ZeroDivisionError("bug"), Code.INTERNAL),
+    ],
+)
+def test_failed_step_is_told_apart_by_its_type(error: Exception, code: Code) -> None:
+    failure = decisions.failure_of(TaskFailedError("activity failed", error))
+    assert failure.code is code
+    assert str(error) in (failure.detail or "")
+
+
+def test_answer_that_does_not_fit_is_an_internal_failure() -> None:
+    failure = decisions.failure_of(ContractError("PlanTotals", (("$.shards", "missing"),)))
+    assert (failure.code, failure.detail) == (Code.INTERNAL, "PlanTotals: $.shards: missing")
+
+
+def test_activity_is_tried_as_often_as_the_policy_says() -> None:
+    tried = retries(RunPolicy(activity_attempts=7, activity_backoff_s=0.5))
+    assert tried.max_number_of_attempts == 7
+    assert tried.first_retry_interval.total_seconds() == 0.5
+
+
+def test_step_that_ends_a_run_is_tried_for_minutes() -> None:
+    tried = patient_retries(RunPolicy())
+    assert tried.max_retry_interval is not None
+    waits = [min(0.2 * 2**n, tried.max_retry_interval.total_seconds()) for n in range(tried.max_number_of_attempts - 1)]
+    assert sum(waits) > 120
+
+
+def test_wait_grows_up_to_the_longest() -> None:
+    waits = [0.0]
+    while waits[-1] < POLICY.poll_most_s:
+        waits.append(longer(waits[-1], POLICY))
+    assert waits == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.8, 1.0])
