@@ -1,0 +1,1 @@
+"""The Container Instances image: plan a run, stitch its parts. No torch."""

@@ -1,0 +1,99 @@
+"""Figures and names as a reader wants them."""
+
+from typing import Final
+
+from dropscore.contracts.base import Json
+from dropscore.contracts.run import RunStatus
+
+STEP_TITLES: Final = {
+    "fetch": "Fetch",
+    "decode": "Decode",
+    "preprocess": "Prepare",
+    "predict": "Predict",
+    "postprocess": "Finish",
+    "encode": "Encode",
+}
+
+STATUS_TITLES: Final = {
+    RunStatus.SUCCEEDED: "succeeded",
+    RunStatus.SUCCEEDED_WITH_GAPS: "succeeded with gaps",
+    RunStatus.FAILED: "failed",
+}
+
+STATUS_MARKS: Final = {
+    RunStatus.SUCCEEDED: "✓",
+    RunStatus.SUCCEEDED_WITH_GAPS: "◐",
+    RunStatus.FAILED: "✕",
+}
+"""A shape beside the word, so that colour is not the only cue."""
+
+
+def duration(seconds: float) -> str:
+    """`4.2 ms`, `420 ms`, `12.3 s`, `4 min 05 s`, `2 h 07 min`."""
+    if seconds < 0.00995:
+        return f"{seconds * 1000:.1f} ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def milliseconds(seconds: float) -> str:
+    """Milliseconds as a bare number with one decimal, for table columns."""
+    return f"{seconds * 1000:.1f}"
+
+
+def size(size_bytes: int) -> str:
+    """`812 B`, `4.2 kB`, `1.3 MB`: powers of 1,000."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    amount = float(size_bytes)
+    for unit in ("kB", "MB", "GB"):
+        amount /= 1000
+        if amount < 999.95:
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1000:.1f} TB"
+
+
+def count(number: int) -> str:
+    """With a comma for each thousand."""
+    return f"{number:,}"
+
+
+def rate(items: int, seconds: float) -> str:
+    """Items a second, two or three digits that matter."""
+    if seconds <= 0:
+        return "–"
+    value = items / seconds
+    return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
+
+
+def moment(iso: str) -> str:
+    """`2026-03-01 09:30:05 UTC` from ISO 8601."""
+    return f"{iso[:10]} {iso[11:19]} UTC"
+
+
+def title(name: str) -> str:
+    """`flicker_ratio` as `Flicker ratio`."""
+    words = name.replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def value(json: Json) -> str:
+    """Any JSON value in one line of plain text."""
+    if json is None:
+        return "–"
+    if isinstance(json, bool):
+        return "yes" if json else "no"
+    if isinstance(json, float):
+        return f"{json:.4g}"
+    if isinstance(json, list):
+        return ", ".join(value(entry) for entry in json)
+    if isinstance(json, dict):
+        return ", ".join(f"{title(key).lower()} {value(entry)}" for key, entry in json.items())
+    return str(json)
