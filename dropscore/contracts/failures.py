@@ -54,6 +54,7 @@ class Code(StrEnum):
     MODEL_UNKNOWN = "E-MODEL-UNKNOWN"
     MODEL_INVALID = "E-MODEL-INVALID"
     MODEL_UNSAFE = "E-MODEL-UNSAFE"
+    RUN_UNKNOWN = "E-RUN-UNKNOWN"
     RUN_TOO_LARGE = "E-RUN-TOO-LARGE"
     RUN_DEADLINE = "E-RUN-DEADLINE"
     RUN_STALLED = "E-RUN-STALLED"
@@ -67,7 +68,10 @@ class Code(StrEnum):
     OUTPUT_INVALID = "E-OUTPUT-INVALID"
     OUT_OF_MEMORY = "E-OUT-OF-MEMORY"
     DEVICE_LOST = "E-DEVICE-LOST"
+    API_UNREACHABLE = "E-API-UNREACHABLE"
     STORAGE_UNAVAILABLE = "E-STORAGE-UNAVAILABLE"
+    STORAGE_REFUSED = "E-STORAGE-REFUSED"
+    SETTINGS_INVALID = "E-SETTINGS-INVALID"
     EMULATOR_LOSS = "E-EMULATOR-LOSS"
     INTERNAL = "E-INTERNAL"
 
@@ -138,6 +142,7 @@ CODES: dict[Code, CodeEntry] = {
     Code.MODEL_UNSAFE: _row(
         _BAD, "A model file is of a format that can run code on loading.", "Convert the weights to safetensors."
     ),
+    Code.RUN_UNKNOWN: _row(_BAD, "There is no such run.", "Use one of the ids listed by `dropscore runs`."),
     Code.RUN_TOO_LARGE: _row(_BAD, "The run has more items or shards than one run may have.", "Split the run."),
     Code.RUN_DEADLINE: _row(_BAD, "The run was not finished by its deadline.", "Start it again with a later deadline."),
     Code.RUN_STALLED: _row(
@@ -177,9 +182,18 @@ CODES: dict[Code, CodeEntry] = {
     Code.DEVICE_LOST: _row(
         FailureClass.DEVICE_LOST, "The device stopped answering.", "Nothing to do: the shard runs elsewhere."
     ),
+    Code.API_UNREACHABLE: _row(
+        _TRANSIENT,
+        "The dropscore API did not answer.",
+        "Start the local cloud with `dropscore up`, or set DROPSCORE_URL to an API that runs.",
+    ),
     Code.STORAGE_UNAVAILABLE: _row(
         _TRANSIENT, "Storage did not answer.", "Nothing to do while it is retried; check the account if it lasts."
     ),
+    Code.STORAGE_REFUSED: _row(
+        _BAD, "Storage refused the request.", "Check that you have the right to this storage account."
+    ),
+    Code.SETTINGS_INVALID: _row(_BAD, "A setting is missing or wrong.", "Set the variable named as it says."),
     Code.EMULATOR_LOSS: _row(
         _TRANSIENT,
         "The storage emulator lost writes that it had acknowledged.",
