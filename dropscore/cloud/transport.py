@@ -94,3 +94,8 @@ def _session(*, use_environment: bool) -> requests.Session:
         adapter.init_poolmanager(connections=4, maxsize=CONNECTIONS, block=False, blocksize=BLOCK_BYTES)
         session.mount(scheme, adapter)
     return session
+
+
+def core_retries() -> dict[str, Any]:
+    """Options of a client that is not storage's: few and short retries, so that an activity stays within its time."""
+    return {"retry_total": RETRIES, "retry_status": RETRIES, "retry_backoff_factor": 0.2, "retry_backoff_max": 2.0}
