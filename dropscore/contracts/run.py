@@ -5,7 +5,7 @@ from enum import StrEnum
 from dropscore.contracts.base import Count, RunId, Stored
 from dropscore.contracts.failures import Failure
 from dropscore.contracts.names import Lane
-from dropscore.contracts.request import RunSource
+from dropscore.contracts.request import RunRecord, RunSource
 
 
 class RunStatus(StrEnum):
@@ -53,6 +53,19 @@ def may_follow(current: RunStatus, following: RunStatus) -> bool:
     return following in TRANSITIONS[current]
 
 
+def way_to(current: RunStatus, following: RunStatus) -> tuple[RunStatus, ...]:
+    """The statuses to pass from `current` to `following`, the last included, along `TRANSITIONS`.
+
+    The shortest way; empty when `following` is `current` or lies behind it, so that nothing is to be written.
+    """
+    ways: list[tuple[RunStatus, ...]] = [(step,) for step in sorted(TRANSITIONS[current])]
+    for way in ways:  # grows while it is walked: breadth first
+        if way[-1] is following:
+            return way
+        ways += [(*way, step) for step in sorted(TRANSITIONS[way[-1]])]
+    return ()
+
+
 class Rejection(Stored):
     """`rejected/<trigger name>`: why a trigger file was refused."""
 
@@ -95,3 +108,27 @@ class RunState(Stored):
     failure: Failure | None = None
     outputs: tuple[str, ...] = ()
     """Blob names below `outputs/<run_id>/`, once published."""
+
+
+def pending(record: RunRecord) -> RunState:
+    """The state of a run that nobody has looked at yet."""
+    return RunState(
+        run_id=record.run_id,
+        status=RunStatus.PENDING,
+        source=record.source,
+        created_at=record.created_at,
+        updated_at=record.created_at,
+        stages=(StageTime(status=RunStatus.PENDING, at=record.created_at),),
+    )
+
+
+def index_metadata(state: RunState) -> dict[str, str]:
+    """The metadata of `_index/<run_id>`: what a list of runs shows, without reading any of them."""
+    return {
+        "status": state.status,
+        "workload": state.workload or "",
+        "created": state.created_at,
+        "updated": state.updated_at,
+        "items_total": str(state.items_total),
+        "items_done": str(state.items_done),
+    }
