@@ -159,6 +159,14 @@ def package_file(name: str, version: str, file: str) -> BlobPath:
     return BlobPath(ContainerName.MODELS, f"{name}/{version}/{file}")
 
 
+def models_prefix() -> BlobPath:
+    return BlobPath(ContainerName.MODELS, "")
+
+
+def model_prefix(name: str) -> BlobPath:
+    return BlobPath(ContainerName.MODELS, f"{name}/")
+
+
 def model_alias(name: str, alias: str) -> BlobPath:
     return BlobPath(ContainerName.MODELS, f"{name}/aliases/{alias}.json")
 

@@ -53,3 +53,9 @@ class ModelPackage(Stored):
     recipe: dict[str, Json] = {}
     """How it was trained: script, data, seed, steps, losses."""
     metrics: dict[str, Json] = {}
+
+
+class ModelAlias(Stored):
+    """`models/<name>/aliases/<alias>.json`: the version that an alias, such as `stable`, stands for."""
+
+    version: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]

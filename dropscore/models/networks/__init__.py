@@ -1,0 +1,1 @@
+"""Networks that packages name as their architecture."""
