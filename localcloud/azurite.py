@@ -6,22 +6,23 @@ What the launcher `azurite_npm/serve.cjs` adds to Azurite (events, witness of un
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import secrets
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from dropscore.contracts.names import Account
+from localcloud.locks import exclusive
 from localcloud.node import AZURITE_NPM, azurite_modules, find_node, tools_folder
 
 ACCOUNT_NAMES: Mapping[Account, str] = {Account.DATA: "dropscoredata", Account.SYSTEM: "dropscoresystem"}
 HOST = "127.0.0.1"
+LOCK = "lock"
+"""In the data folder: held by the process that uses it."""
 STOP_LIMIT_S = 15.0
 """How long Azurite may take to save everything and end."""
 
@@ -93,11 +94,11 @@ def running_azurite(
     """Run Azurite on `folder` (made if needed) until the block ends; it is stopped with SIGTERM and waited for.
 
     Waits for an earlier Azurite on the same folder that is still saving. The first call on a machine installs
-    Azurite (see `node.azurite_modules`). Raises `AzuriteError` or `NodeError`.
+    Azurite (see `node.azurite_modules`). Raises `AzuriteError`, `NodeError` or `LockedError`.
     """
     keys = account_keys(folder)
     command = azurite_command(folder, ports or AzuritePorts(), tools=tools, save_every_s=save_every_s)
-    with data_lock(folder) as lock:
+    with exclusive(folder / LOCK) as lock:
         process = subprocess.Popen(
             command,
             env=azurite_environment(keys),
@@ -113,30 +114,6 @@ def running_azurite(
         finally:
             process.terminate()
             _wait_or_kill(process)
-
-
-@contextlib.contextmanager
-def data_lock(folder: Path) -> Iterator[int]:
-    """The descriptor of an exclusive lock on a data folder, to be passed on to the process that uses the folder.
-
-    The lock ends with the last process that holds the descriptor, however it ends. Raises `AzuriteError` when
-    another process keeps the lock for `STOP_LIMIT_S`.
-    """
-    with (folder / "lock").open("w") as file:
-        deadline = time.monotonic() + STOP_LIMIT_S
-        while not _try_lock(file):
-            if time.monotonic() > deadline:
-                raise AzuriteError(f"Another Azurite is using {folder}.")
-            time.sleep(0.02)
-        yield file.fileno()
-
-
-def _try_lock(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def azurite_command(
