@@ -62,6 +62,10 @@ class RunStates:
 
         return change
 
+    def list_again(self, state: RunState) -> None:
+        """Write the run's entry in the list of runs; a crash may have come between its state and this."""
+        self._blobs.put(layout.index_entry(state.run_id), b"", metadata=index_metadata(state))
+
     def _read(self, run_id: str) -> tuple[RunState, str | None]:
         try:
             blob = self._blobs.get(layout.state(run_id))
@@ -73,7 +77,7 @@ class RunStates:
         path, data = layout.state(state.run_id), encode_bytes(state)
         written = self._blobs.create(path, data) if etag is None else self._replace(state, data, etag)
         if written:
-            self._blobs.put(layout.index_entry(state.run_id), b"", metadata=index_metadata(state))
+            self.list_again(state)
         return written
 
     def _replace(self, state: RunState, data: bytes, etag: str) -> bool:

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from durabletask.task import TaskFailedError
 
-from dropscore.contracts.errors import ContractError, TransientCloudError
+from dropscore.contracts.errors import AccessDeniedError, ContractError, TransientCloudError
 from dropscore.contracts.failures import Code, Failure, failure
 from dropscore.contracts.names import Role
 from dropscore.contracts.orchestration import (
@@ -32,8 +32,13 @@ def failure_of(error: TaskFailedError | ContractError) -> Failure:
     if isinstance(error, ContractError):
         return failure(Code.INTERNAL, detail=str(error))
     detail = f"{error.details.error_type}: {error.details.message}"
-    transient = error.details.is_caused_by(TransientCloudError.__name__)
-    return failure(Code.STORAGE_UNAVAILABLE if transient else Code.INTERNAL, detail=detail)
+    for kind, code in _CLOUD_FAILURES:
+        if error.details.is_caused_by(kind.__name__):
+            return failure(code, detail=detail)
+    return failure(Code.INTERNAL, detail=detail)
+
+
+_CLOUD_FAILURES = ((TransientCloudError, Code.STORAGE_UNAVAILABLE), (AccessDeniedError, Code.STORAGE_REFUSED))
 
 
 # --- a run -----------------------------------------------------------------------------------------------------------

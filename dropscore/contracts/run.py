@@ -76,6 +76,14 @@ class Rejection(Stored):
     failures: tuple[Failure, ...]
 
 
+class CancelMark(Stored):
+    """`cancel.json`: whoever works for the run stops. Its existence is what counts."""
+
+    run_id: RunId
+    at: str
+    reason: str = ""
+
+
 class StageTime(Stored):
     """When a run entered a status."""
 
