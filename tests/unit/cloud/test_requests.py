@@ -1,7 +1,5 @@
 """Bodies of requests, field by field, and against Microsoft's published interface where it is at hand."""
 
-import sys
-
 import pytest
 
 from dropscore.cloud.ports import ContainerSpec
@@ -24,18 +22,6 @@ def spec() -> ContainerSpec:
         memory_gib=3.0,
         tags={"run": "r1"},
     )
-
-
-@pytest.fixture
-def check_spec(specifications, monkeypatch):
-    """Microsoft's documents and the module that checks exchanges against them; skips without the development data."""
-    if not (specifications / "check_spec.py").exists():
-        pytest.skip("the interface documents are not beside the repository")
-    monkeypatch.syspath_prepend(str(specifications))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    import check_spec
-
-    return check_spec
 
 
 def test_a_worker_on_the_bare_node_has_no_container_settings():
