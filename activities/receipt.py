@@ -1,13 +1,10 @@
 """The receipt of a run that ended before a stitcher could write one: what was asked for and how it ended."""
 
-from datetime import datetime
-from itertools import pairwise
-
 from dropscore import __version__
 from dropscore.contracts.failures import Failure
 from dropscore.contracts.receipt import Receipt
 from dropscore.contracts.request import AdmittedRun, InputRef
-from dropscore.contracts.run import RunState, RunStatus, StageTime
+from dropscore.contracts.run import RunState, RunStatus, stage_seconds
 
 
 def receipt_of(
@@ -20,14 +17,15 @@ def receipt_of(
     finished_at: str,
 ) -> Receipt:
     """A receipt from the run's state and admission; nothing is published."""
+    stages = stage_seconds(state.stages, finished_at)
     return Receipt(
         run_id=state.run_id,
         status=status,
         workload=state.workload,
         created_at=state.created_at,
         finished_at=finished_at,
-        duration_s=_seconds(state.created_at, finished_at),
-        stages=stage_seconds(state.stages, finished_at),
+        duration_s=sum(stages.values()),
+        stages=stages,
         inputs=inputs,
         options=admitted.options if admitted else {},
         options_digest=admitted.options_digest if admitted else None,
@@ -36,14 +34,3 @@ def receipt_of(
         items_total=state.items_total,
         failures=(failure,) if failure else (),
     )
-
-
-def stage_seconds(stages: tuple[StageTime, ...], finished_at: str) -> dict[str, float]:
-    """Seconds spent in each status, the last one lasting until `finished_at`."""
-    moments = [(stage.status.value, stage.at) for stage in stages] + [("", finished_at)]
-    return {status: _seconds(at, following) for (status, at), (_, following) in pairwise(moments)}
-
-
-def _seconds(earlier: str, later: str) -> float:
-    """Seconds between two moments; 0 where the clocks of two machines disagree."""
-    return max(0.0, (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds())

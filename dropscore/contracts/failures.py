@@ -55,6 +55,7 @@ class Code(StrEnum):
     MODEL_INVALID = "E-MODEL-INVALID"
     MODEL_UNSAFE = "E-MODEL-UNSAFE"
     RUN_UNKNOWN = "E-RUN-UNKNOWN"
+    RUN_ENDED = "E-RUN-ENDED"
     RUN_TOO_LARGE = "E-RUN-TOO-LARGE"
     RUN_DEADLINE = "E-RUN-DEADLINE"
     RUN_STALLED = "E-RUN-STALLED"
@@ -143,6 +144,7 @@ CODES: dict[Code, CodeEntry] = {
         _BAD, "A model file is of a format that can run code on loading.", "Convert the weights to safetensors."
     ),
     Code.RUN_UNKNOWN: _row(_BAD, "There is no such run.", "Use one of the ids listed by `dropscore runs`."),
+    Code.RUN_ENDED: _row(_BAD, "The run has ended already.", "Nothing to do."),
     Code.RUN_TOO_LARGE: _row(_BAD, "The run has more items or shards than one run may have.", "Split the run."),
     Code.RUN_DEADLINE: _row(_BAD, "The run was not finished by its deadline.", "Start it again with a later deadline."),
     Code.RUN_STALLED: _row(

@@ -1,8 +1,12 @@
 """The state of a run: its status words, how one may follow another, and its record in storage."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 
-from dropscore.contracts.base import Count, RunId, Stored
+from dropscore.contracts.base import Count, Json, RunId, Stored
+from dropscore.contracts.codec import decode
 from dropscore.contracts.failures import Failure
 from dropscore.contracts.names import Lane
 from dropscore.contracts.request import RunRecord, RunSource
@@ -139,4 +143,33 @@ def index_metadata(state: RunState) -> dict[str, str]:
         "updated": state.updated_at,
         "items_total": str(state.items_total),
         "items_done": str(state.items_done),
+        "source": state.source.kind,
+        "lane": state.lane or "",
     }
+
+
+def listed_state(run_id: str, metadata: Mapping[str, str]) -> RunState:
+    """What a list of runs knows of one, from the metadata of its entry: see `index_metadata`.
+
+    Raises `ContractError` when the entry is not one of ours.
+    """
+    facts: dict[str, Json] = {
+        "run_id": run_id,
+        "status": metadata.get("status"),
+        "source": {"kind": metadata.get("source")},
+        "created_at": metadata.get("created"),
+        "updated_at": metadata.get("updated"),
+        "workload": metadata.get("workload") or None,
+        "lane": metadata.get("lane") or None,
+    }
+    counts: dict[str, Json] = {
+        name: int(metadata[name]) for name in ("items_total", "items_done") if metadata.get(name, "").isdecimal()
+    }
+    return decode(RunState, facts | counts)
+
+
+def stage_seconds(stages: tuple[StageTime, ...], until: str) -> dict[str, float]:
+    """Seconds spent in each status, the last one lasting until `until`; 0 where two machines' clocks disagree."""
+    moments = [datetime.fromisoformat(at) for at in (*(stage.at for stage in stages), until)]
+    spans = (max(0.0, (end - start).total_seconds()) for start, end in pairwise(moments))
+    return {stage.status.value: span for stage, span in zip(stages, spans, strict=True)}
