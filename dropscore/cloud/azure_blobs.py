@@ -65,9 +65,7 @@ class AzureBlobs:
         attempts = _Attempts()
         try:
             with translated(f"write {path}"):
-                return self._upload(
-                    path, data, content_type, metadata, raw_request_hook=attempts.note, **_only_if(if_match)
-                )
+                return self._upload(path, data, content_type, metadata, retry_hook=attempts.note, **_only_if(if_match))
         except PreconditionError:
             if attempts.repeated and (mine := self._read_back(path, data)) is not None:
                 return mine
@@ -84,7 +82,7 @@ class AzureBlobs:
         attempts = _Attempts()
         try:
             with translated(f"create {path}"):
-                self._upload(path, data, content_type, metadata, overwrite=False, raw_request_hook=attempts.note)
+                self._upload(path, data, content_type, metadata, overwrite=False, retry_hook=attempts.note)
         except PreconditionError:
             # A repeated request may have met what the first one wrote before its answer was lost.
             return attempts.repeated and self._read_back(path, data) is not None
@@ -200,17 +198,13 @@ class AzureBlobs:
 
 
 class _Attempts:
-    """How often one request was sent."""
+    """Whether one request was sent more than once: storage's retry policy calls `note` before each repetition."""
 
     def __init__(self) -> None:
-        self._sent = 0
+        self.repeated = False
 
-    def note(self, _request: Any) -> None:
-        self._sent += 1
-
-    @property
-    def repeated(self) -> bool:
-        return self._sent > 1
+    def note(self, **_why: Any) -> None:
+        self.repeated = True
 
 
 def connect_blobs(storages: Mapping[Account, StorageSettings], operations: Operations | None = None) -> AzureBlobs:
