@@ -283,3 +283,24 @@ def test_after_closing_the_cache_files_can_still_be_read(reading):
     reading.cache.close()
 
     assert reading.open().read() == DATA
+
+
+@pytest.mark.shared
+def test_a_real_video_decodes_as_from_memory_with_one_request_for_each_block(shared_data):
+    av = pytest.importorskip("av")
+    video = min((shared_data / "video").glob("*.mp4"), key=lambda file: file.stat().st_size)
+    data = video.read_bytes()
+    memory = memory_cloud()
+    etag = memory.blobs.put(PATH, data)
+    cache = BlockCache(memory.blobs, memory.clock, block_bytes=65_536)
+
+    def frames(source):
+        with av.open(source, format="mp4") as container:
+            return [frame.to_ndarray(format="gray").tobytes() for frame in container.decode(video=0)]
+
+    expected = frames(io.BytesIO(data))
+    for _ in range(2):
+        assert frames(BlobFile(cache, PATH, etag=etag, size_bytes=len(data))) == expected
+    cache.close()
+
+    assert memory.blobs.operations.counts()["blob.get"] <= -(-len(data) // 65_536)
