@@ -78,7 +78,9 @@ class BlobStore(Protocol):
         """Blobs whose name begins with `prefix.name`, by name; from `start_from` (a full name) on if given."""
 
     def upload(self, path: BlobPath, source: "ReadableFile", *, content_type: str = "application/octet-stream") -> str:
-        """Write a blob from a file, in blocks sent side by side, and return its ETag."""
+        """Write a blob from a file, from where it stands to its end, and return its ETag. Large ones go in blocks
+        sent side by side.
+        """
 
     def copy(self, source: BlobPath, target: BlobPath) -> None:
         """Copy a blob inside one account, on the service's side."""
@@ -113,12 +115,14 @@ class MessageQueue(Protocol):
         """Put one message on a queue; visible after `delay_s`."""
 
     def send_many(self, queue: QueueName, bodies: Sequence[bytes]) -> int:
-        """Put messages on a queue, several at a time. Returns how many were put, from the first on without gaps;
-        fewer than given only when the time allowed by the adapter ran out.
+        """Put messages on a queue, several at a time. Returns how many were put, from the first on without gaps.
+
+        Fewer than given when the time allowed by the adapter ran out, or when a message after the first failed:
+        the next call then goes on from there, and raises if the fault lasts.
         """
 
     def receive(self, queue: QueueName, *, count: int, lease_s: float) -> list[QueueMessage]:
-        """Lease up to `count` (1 to 32) messages for `lease_s` seconds, in one call."""
+        """Lease up to `count` (1 to 32) messages for `lease_s` seconds, in one call. Azure rounds up to seconds."""
 
     def extend(self, message: QueueMessage, *, lease_s: float) -> QueueMessage:
         """Lease a message for `lease_s` seconds from now (0: give it back at once).
