@@ -29,7 +29,7 @@ class ExecutionProfile(Stored):
     batch_items: Annotated[int, Field(ge=1, le=1024)]
     """Items in a batch, for items of `item_bytes`."""
     item_bytes: Annotated[int, Field(ge=1)]
-    """Bytes of one preprocessed item when probed. Larger items get smaller batches (`batch_for`)."""
+    """Bytes of one decoded item when probed. Larger items get smaller batches (`batch_for`)."""
     reason: str
     """What was timed, in one sentence with its figures."""
 

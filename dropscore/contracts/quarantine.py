@@ -1,4 +1,4 @@
-"""The shelf for what failed for good: enough to find the input, understand the failure and replay it."""
+"""What was put aside: shards that failed for good, and messages that are none of ours."""
 
 from dropscore.contracts.base import Count, RunId, Sha256, Stored
 from dropscore.contracts.failures import Failure
@@ -21,4 +21,18 @@ class Quarantined(Stored):
     """Deliveries of the shard's message, this one included."""
     model_digest: Sha256 | None = None
     worker: WorkerFacts
+    at: str
+
+
+class PoisonedMessage(Stored):
+    """A message of a `-poison` queue: one that could not be decoded, and why."""
+
+    queue: str
+    """Where it was found."""
+    reason: str
+    body: str
+    """Its beginning, decoded as UTF-8 with replacement."""
+    body_bytes: Count
+    """Its full size."""
+    worker: str
     at: str

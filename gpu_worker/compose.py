@@ -1,0 +1,101 @@
+"""Puts the worker's device side together. Imports torch."""
+
+from collections.abc import Callable
+
+import torch
+
+import dropscore
+from dropscore.cloud.block_cache import BlockCache
+from dropscore.cloud.input_files import BlobInputFiles
+from dropscore.models.registry import ModelRegistry
+from dropscore.workloads.registry import workload
+from gpu_worker.admission import Admission
+from gpu_worker.board import Board
+from gpu_worker.device import Device, find_device, usable_cores
+from gpu_worker.engine import Engine
+from gpu_worker.job import Job
+from gpu_worker.loading import Models, PackageShelf
+from gpu_worker.model_cache import ModelCache
+from gpu_worker.pace import Pace
+from gpu_worker.probe import Probe
+from gpu_worker.profiles import Profiles
+from gpu_worker.runner import runner_for
+from gpu_worker.runs import FindWorkload, Runs
+from gpu_worker.settle import Settling
+from gpu_worker.stages import Stages
+from gpu_worker.verdicts import Identity, Verdicts
+from gpu_worker.worker import Desk, Scoring
+
+MODEL_SHARE = 0.5
+"""Share of the device's free memory for models that nobody uses at the moment."""
+SHELF_BYTES = 2**30
+"""Host memory for packages of models that had to leave a GPU."""
+INPUT_BYTES = 24 * 2**20
+"""Memory for blocks of inputs: two per shard being decoded, and those that hold the files' indexes."""
+MOST_CUDA_JOBS = 8
+
+
+def compose_scoring(
+    desk: Desk,
+    ended: Callable[[Job], None],
+    *,
+    name: str,
+    device: str = "auto",
+    lanes: int = 0,
+    model_budget_bytes: int = 0,
+    find_workload: FindWorkload = workload,
+) -> Scoring:
+    """The device and all that scores on it. Raises `FailedError` when there is no such device."""
+    found = find_device(device, lanes)
+    runner = runner_for(found.torch_device)
+    engine = Engine(found, runner)
+    identity = Identity(
+        name=name,
+        device=found.title,
+        code_version=dropscore.__version__,
+        torch_version=torch.__version__,
+    )
+    verdicts = Verdicts(desk.blobs, desk.clock, identity)
+    models = Models(
+        engine,
+        ModelCache(model_budget_bytes or int(found.memory_bytes * MODEL_SHARE), engine.free),
+        Probe(engine, runner),
+        profiles=Profiles(desk.blobs, found.kind),
+        packages=PackageShelf(ModelRegistry(desk.blobs).load, 0 if found.is_cpu else SHELF_BYTES),
+    )
+    board = Board(desk.clock, lanes=found.lanes, most_jobs=most_jobs(found), ended=ended)
+    return Scoring(
+        board=board,
+        stages=Stages(
+            board=board,
+            engine=engine,
+            clock=desk.clock,
+            admit=_admission(desk, verdicts, find_workload),
+            load=models.acquire,
+        ),
+        models=models,
+        settling=Settling(desk.queue, desk.clock, verdicts, worker=name),
+        pace=Pace(desk.blobs, desk.clock, device_kind=found.kind, lanes=found.lanes),
+        lanes=found.lanes,
+    )
+
+
+def most_jobs(device: Device) -> int:
+    """Most shards under way: on a CPU one being finished and one being opened besides what the lanes work on; beside
+    a GPU as many as the cores can decode and encode.
+    """
+    return device.lanes + 2 if device.is_cpu else max(3, min(MOST_CUDA_JOBS, usable_cores()))
+
+
+def _admission(desk: Desk, verdicts: Verdicts, find_workload: FindWorkload) -> Admission:
+    cache = BlockCache(desk.blobs, desk.clock, budget_bytes=INPUT_BYTES)
+    runs = Runs(
+        desk.blobs,
+        open_inputs=lambda run_id: BlobInputFiles(desk.blobs, cache, run_id),
+        find_workload=find_workload,
+    )
+
+    def lease_seen(lease_s: float) -> None:
+        desk.lanes.lease_s = lease_s
+
+    return Admission(runs, desk.marks, verdicts, lease_seen=lease_seen)

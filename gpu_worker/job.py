@@ -1,0 +1,150 @@
+"""One leased shard on its way through the worker."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from dropscore.contracts.errors import DropscoreError
+from dropscore.contracts.plan import ShardMessage
+from dropscore.contracts.request import RunPolicy
+from dropscore.workloads.base import Item, PartFile, Scorer
+from gpu_worker.leases import Lease
+from gpu_worker.loaded import Loaded
+from gpu_worker.runs import RunContext
+
+
+class Stop(StrEnum):
+    """Why a shard is not scored to its end by this worker."""
+
+    FAILED = "failed"
+    """Something went wrong: `Job.error`."""
+    CANCELLED = "cancelled"
+    SETTLED = "settled"
+    """It has a verdict already."""
+    LEASE_LOST = "lease_lost"
+    LEAVING = "leaving"
+    """The worker was told to go."""
+
+
+class StoppedError(DropscoreError):
+    """Raised in every stage of a shard that is to stop."""
+
+    def __init__(self, reason: Stop) -> None:
+        super().__init__(f"the shard is not scored on: {reason}")
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class ItemTime:
+    """Seconds spent on one item by stage, as they come in."""
+
+    fetch_s: float = 0.0
+    decode_s: float = 0.0
+    preprocess_s: float = 0.0
+    predict_s: float = 0.0
+    postprocess_s: float = 0.0
+    encode_s: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """Items of one shard that are scored together. `number` counts from 0 inside the shard."""
+
+    number: int
+    items: Sequence[Item]
+    tensor: Any
+    """(N, ...) on the host, as `Scorer.preprocess` gave it."""
+
+
+class Pending(Protocol):
+    """A result that the device may still be working on."""
+
+    def wait(self) -> tuple[Any, float]:
+        """The result as a tensor on the host, and the seconds the device spent on it."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Job:
+    """One leased shard. The stages own their own fields; those marked B belong to the board's lock."""
+
+    lease: Lease
+    message: ShardMessage
+    started_at: float
+    """Monotonic."""
+    started_on: str
+    """UTC text."""
+    context: RunContext | None = None
+    model: Loaded | None = None
+    scorer: Scorer | None = None
+    part: PartFile | None = None
+    times: dict[int, ItemTime] = field(default_factory=dict)
+    megapixels: float = 0.0
+    setup_s: float = 0.0
+    """Opening the source and closing the sink."""
+    at_work: dict[str, float] = field(default_factory=dict)
+    """What is being worked on right now, and the monotonic time at which it will have taken too long."""
+
+    ready: deque[Batch] = field(default_factory=deque)  # B
+    results: dict[int, tuple[Batch, Pending]] = field(default_factory=dict)  # B
+    running: int = 0  # B: batches that lanes are predicting
+    batches: int | None = None  # B: known when the source has ended
+    decoded: bool = False  # B: the first batch is ready
+    predicted: int = 0  # B: items predicted
+    written: int = 0  # B: batches taken by the sink
+    stages: int = 2  # B: source and sink; 0 when both have ended
+    stop: Stop | None = None  # B
+    error: BaseException | None = None  # B
+    for_source: threading.Condition = field(default_factory=threading.Condition)  # B
+    for_sink: threading.Condition = field(default_factory=threading.Condition)  # B
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.message.run_id
+
+    @property
+    def shard_id(self) -> int:
+        """The shard's id."""
+        return self.message.shard.shard_id
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """What every log line about this shard says."""
+        return {"run_id": self.run_id, "shard_id": self.shard_id}
+
+    @property
+    def remaining(self) -> int:
+        """Items that no lane has predicted yet; 0 when nothing more will come."""
+        if self.stop is not None or (self.batches is not None and not self.ready and not self.running):
+            return 0
+        return max(1, self.message.shard.items - self.predicted)
+
+    def time_of(self, index: int) -> ItemTime:
+        """The times of one item."""
+        return self.times.setdefault(index, ItemTime())
+
+    @property
+    def nearly_done(self) -> bool:
+        """Whether all is predicted, and only the rest of encoding and publishing is left."""
+        return self.stop is None and self.batches is not None and not self.ready and not self.running
+
+    @contextmanager
+    def working(self, what: str, now: float, items: int = 1) -> Iterator[None]:
+        """Note that something is being worked on which may take the run's longest time for an item, for each."""
+        limit_s = self.context.run.policy.item_deadline_s if self.context else RunPolicy().item_deadline_s
+        self.at_work[what] = now + limit_s * items
+        try:
+            yield
+        finally:
+            del self.at_work[what]
+
+    def check(self) -> None:
+        """Raise `StoppedError` when this shard is to stop."""
+        if self.stop is not None:
+            raise StoppedError(self.stop)
+        if not self.lease.held:
+            raise StoppedError(Stop.LEASE_LOST)

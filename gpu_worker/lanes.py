@@ -1,0 +1,144 @@
+"""Which messages to take: urgent first at every shard, as many in a call as a few seconds of work."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from dropscore.cloud.ports import Clock, MessageQueue, QueueMessage
+from dropscore.contracts.names import LANE_QUEUES, Lane, QueueName
+from gpu_worker.leases import Lease
+
+MOST_PER_CALL = 32
+BUFFER_S = 3.0
+"""Work leased ahead, in seconds: enough to hide a call, little enough that other workers get their share."""
+URGENT_LOOK_S = 1.0
+"""Shortest time between two looks at the urgent lane while there is other work."""
+FIRST_WAIT_S = 0.010
+WAIT_GROWTH = 2.0
+BUSY_WAIT_S = 1.0
+"""Wait between two rounds that only fill the buffer, while the device has work."""
+IDLE_REQUESTS_PER_S = 4.0
+"""Most requests of an idle worker, over all lanes."""
+OFFPEAK_EVERY = 4
+"""Idle rounds for each look at the lowest lane."""
+
+URGENT, *LOWER = (LANE_QUEUES[lane] for lane in Lane)
+LOWEST = LOWER[-1]
+RANK = {queue: rank for rank, queue in enumerate((URGENT, *LOWER))}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How much work to lease.
+
+    `room` is how many shards could start now; `shard_s` the worker's measured seconds for each shard at its full
+    rate, None before the first.
+    """
+
+    room: int
+    shard_s: float | None
+
+    @property
+    def ahead(self) -> int:
+        """Shards to hold besides those that can start now."""
+        if self.shard_s is None:
+            return 1
+        return min(MOST_PER_CALL, int(BUFFER_S / max(self.shard_s, 1e-6)))
+
+
+class Lanes:
+    """The local buffer of leased messages, filled from the three lanes. Used by one thread."""
+
+    def __init__(self, queue: MessageQueue, clock: Clock, *, lease_s: float, keep: Callable[[Lease], None]) -> None:
+        self.lease_s = lease_s
+        """Lease asked for; that of the last run seen, so that few leases have to be changed."""
+        self._queue = queue
+        self._clock = clock
+        self._keep = keep
+        self._held: dict[QueueName, deque[Lease]] = {queue: deque() for queue in RANK}
+        self._looked_urgent_at = float("-inf")
+        self._empty_rounds = 0
+        self._wait_s = 0.0
+        self._ask_at = float("-inf")
+        self._had_room = False
+
+    def __len__(self) -> int:
+        return sum(len(leases) for leases in self._held.values())
+
+    def next(self) -> Lease | None:
+        """The held message to start now: of the highest lane, in the order leased. None when none is held."""
+        if self._held[URGENT]:
+            return self._held[URGENT].popleft()
+        if len(self) and self._clock.monotonic() - self._looked_urgent_at >= URGENT_LOOK_S:
+            self._receive(URGENT, 1)
+        return next((leases.popleft() for leases in self._held.values() if leases), None)
+
+    def fill(self, wanted: Wanted) -> bool:
+        """Lease messages if the buffer is low and it is time to ask; True when any came.
+
+        A lower lane is asked only when those above gave nothing and nothing else waits.
+        """
+        ahead = wanted.ahead
+        if len(self) >= max(wanted.room, 1 + ahead // 2) or not self._may_ask(wanted):
+            return False
+        found = self._ask(min(MOST_PER_CALL, wanted.room + ahead))
+        self._plan_next(found=found, room=wanted.room)
+        return found
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until the next round may be asked for: from 10 ms on when work has just ended, longer when idle."""
+        return max(0.0, self._ask_at - self._clock.monotonic())
+
+    def drain(self) -> Iterable[Lease]:
+        """Take all held messages out, to give them back."""
+        for leases in self._held.values():
+            while leases:
+                yield leases.popleft()
+
+    def _may_ask(self, wanted: Wanted) -> bool:
+        starved = wanted.room > 0 and not self._had_room
+        return starved or self._clock.monotonic() >= self._ask_at
+
+    def _ask(self, count: int) -> bool:
+        for queue in self._round():
+            if self._receive(queue, count):
+                return True
+            if len(self):
+                return False
+        return False
+
+    def _round(self) -> tuple[QueueName, ...]:
+        """The lanes to ask in this round."""
+        if self._empty_rounds % OFFPEAK_EVERY:
+            return (URGENT, *(queue for queue in LOWER if queue is not LOWEST))
+        return (URGENT, *LOWER)
+
+    def _plan_next(self, *, found: bool, room: int) -> None:
+        """Set when to ask again: at once after a find, soon while the device waits, later while it is busy."""
+        self._had_room = room > 0
+        if found:
+            self._empty_rounds, self._wait_s = 0, 0.0
+        else:
+            self._empty_rounds += 1
+            self._wait_s = min(self._longest_wait_s(), max(FIRST_WAIT_S, self._wait_s * WAIT_GROWTH))
+        pause_s = self._wait_s if found or room else BUSY_WAIT_S
+        self._ask_at = self._clock.monotonic() + pause_s
+
+    def _longest_wait_s(self) -> float:
+        requests_per_round = len(RANK) - 1 + 1 / OFFPEAK_EVERY
+        return requests_per_round / IDLE_REQUESTS_PER_S
+
+    def _receive(self, queue: QueueName, count: int) -> bool:
+        leased_at = self._clock.monotonic()
+        if queue is URGENT:
+            self._looked_urgent_at = leased_at
+        messages = self._queue.receive(queue, count=count, lease_s=self.lease_s)
+        for message in messages:
+            self._held[queue].append(self._lease(message, leased_at))
+        return bool(messages)
+
+    def _lease(self, message: QueueMessage, leased_at: float) -> Lease:
+        lease = Lease(message, queue=self._queue, clock=self._clock, leased_at=leased_at, lease_s=self.lease_s)
+        self._keep(lease)
+        return lease

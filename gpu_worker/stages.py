@@ -1,0 +1,177 @@
+"""The three stages of a shard, each in threads of its own: source, lane, sink.
+
+Times are taken where the work is done; waiting for another stage is in none of them.
+"""
+
+import itertools
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from dropscore.cloud.block_cache import FetchMeter
+from dropscore.cloud.ports import Clock
+from dropscore.contracts.errors import FailedError
+from dropscore.contracts.failures import Code
+from dropscore.workloads.base import Item, Sink
+from gpu_worker.board import Board
+from gpu_worker.engine import Engine
+from gpu_worker.job import Batch, Job, Stop, StoppedError
+from gpu_worker.loaded import Loaded
+from gpu_worker.runs import RunContext
+
+log = logging.getLogger(__name__)
+
+type Admit = Callable[[Job], RunContext]
+"""Says what a shard belongs to, or raises: `StoppedError`, `FailedError`."""
+type LoadModel = Callable[[RunContext, Item], Loaded]
+"""The run's model, ready for batches of items such as this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """What the stages share."""
+
+    board: Board
+    engine: Engine
+    clock: Clock
+    admit: Admit
+    load: LoadModel
+
+    # --- source: fetch, decode, preprocess
+
+    def source(self, job: Job) -> None:
+        """Decode a shard and hand its batches to the lanes."""
+        with self._wall(job):
+            self._source(job)
+        self.board.stage_ended(job)
+
+    def _source(self, job: Job) -> None:
+        context = job.context = self.admit(job)
+        started = self.clock.monotonic()
+        items = self._items(job, context)
+        first = next(items, None)
+        if first is None:
+            raise FailedError.of(Code.INPUT_CORRUPT, "the input holds no item where the plan saw some")
+        job.setup_s += self.clock.monotonic() - started
+        model = self.load(context, first)
+        job.scorer, job.model = model.for_shard(job.message.shard), model
+        numbers = itertools.count()
+        everything = itertools.chain((first,), items)
+        while batch_items := list(itertools.islice(everything, self.engine.batch_size(model, first))):
+            self.board.put(job, self._batch(job, next(numbers), batch_items))
+        self.board.sourced(job, next(numbers))
+
+    def _items(self, job: Job, context: RunContext) -> Iterator[Item]:
+        """The shard's items, each timed. Raises `FailedError` when there are more or fewer than planned."""
+        shard, meter = job.message.shard, FetchMeter()
+        source = iter(context.scoring.open_source(shard, context.options, context.inputs.metered(meter)))
+        for count in itertools.count():
+            job.check()
+            started, waited_s = self.clock.monotonic(), meter.wait_s
+            with job.working("decoding", started):
+                item = next(source, None)
+            elapsed_s, waited_s = self.clock.monotonic() - started, meter.wait_s - waited_s
+            if item is None:
+                break
+            if count == shard.items:
+                raise _miscounted(shard.items, "more")
+            time = job.time_of(item.index)
+            time.fetch_s, time.decode_s = waited_s, max(0.0, elapsed_s - waited_s)
+            job.megapixels += _megapixels(item.pixels)
+            yield item
+        if 0 < count < shard.items:
+            raise _miscounted(shard.items, f"only {count}")
+
+    def _batch(self, job: Job, number: int, items: list[Item]) -> Batch:
+        assert job.scorer is not None
+        started = self.clock.monotonic()
+        tensor = self.engine.stage(job.scorer.preprocess(items))
+        each_s = (self.clock.monotonic() - started) / len(items)
+        for item in items:
+            job.time_of(item.index).preprocess_s = each_s
+        return Batch(number=number, items=items, tensor=tensor)
+
+    # --- lane: predict
+
+    def lane(self) -> None:
+        """Predict batches until the board is closed."""
+        while (work := self.board.take()) is not None:
+            self._lane(*work)
+
+    def _lane(self, job: Job, batch: Batch) -> None:
+        assert job.scorer is not None
+        assert job.model is not None
+        pending = None
+        with self._wall(job):
+            job.check()
+            with job.working(f"predicting {batch.number}", self.clock.monotonic(), len(batch.items)):
+                pending = self.engine.predict(job.model, job.scorer, batch, check=job.check)
+        batch.tensor = None
+        self.board.give(job, batch, pending)
+
+    # --- sink: postprocess, encode
+
+    def sink(self, job: Job) -> None:
+        """Take a shard's results in order and make its part."""
+        with self._wall(job):
+            sink = self._sink(job)
+            if sink is not None:
+                started = self.clock.monotonic()
+                with job.working("closing", started):
+                    job.part = sink.close()
+                job.setup_s += self.clock.monotonic() - started
+        self.board.stage_ended(job)
+
+    def _sink(self, job: Job) -> Sink | None:
+        """The sink with everything written to it; None when nothing came. Aborted when something is raised."""
+        sink: Sink | None = None
+        try:
+            while (result := self.board.result(job)) is not None:
+                batch, pending = result
+                tensor, predict_s = pending.wait()
+                self.board.measured(job, predict_s / len(batch.items))
+                assert job.context is not None
+                sink = sink or job.context.scoring.open_sink(job.message.shard, job.context.options)
+                self._write(job, sink, batch, tensor, predict_s / len(batch.items))
+        except BaseException:
+            if sink is not None:
+                sink.abort()
+            raise
+        return sink
+
+    def _write(self, job: Job, sink: Sink, batch: Batch, tensor: Any, predict_s: float) -> None:
+        assert job.scorer is not None
+        started = self.clock.monotonic()
+        self.engine.require_finite(tensor, batch.items[0].index)
+        values = job.scorer.postprocess(tensor, batch.items)
+        postprocess_s = (self.clock.monotonic() - started) / len(batch.items)
+        for item, value in zip(batch.items, values, strict=True):
+            job.check()
+            before = self.clock.monotonic()
+            with job.working("encoding", before):
+                sink.write(item, value)
+            time = job.time_of(item.index)
+            time.predict_s, time.postprocess_s = predict_s, postprocess_s
+            time.encode_s = self.clock.monotonic() - before
+
+    @contextmanager
+    def _wall(self, job: Job) -> Iterator[None]:
+        """The one place where anything may be caught: what a shard's work raises stops that shard and no other."""
+        try:
+            yield
+        except StoppedError as stopped:
+            self.board.stop(job, stopped.reason)
+        except Exception as error:  # noqa: BLE001 - becomes a failure with a class in `causes.cause_of`
+            self.board.stop(job, Stop.FAILED, error)
+
+
+def _miscounted(planned: int, seen: str) -> FailedError:
+    return FailedError.of(Code.INPUT_CORRUPT, f"the plan counted {planned} items here, decoding gave {seen}")
+
+
+def _megapixels(pixels: Any) -> float:
+    """Millions of pixels of an (H, W, ...) array; 0 for anything else."""
+    shape: tuple[int, ...] = getattr(pixels, "shape", ())
+    return float(shape[0] * shape[1]) / 1e6 if len(shape) >= 2 else 0.0

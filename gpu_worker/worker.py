@@ -1,0 +1,264 @@
+"""The resident loop: lease shards, start them, see them settled, leave when told to or when idle."""
+
+import logging
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import IntEnum
+
+from dropscore.cloud.ports import BlobStore, Clock, MessageQueue
+from dropscore.contracts.codec import decode
+from dropscore.contracts.errors import ContractError, DropscoreError
+from dropscore.contracts.plan import ShardMessage
+from gpu_worker.board import Board
+from gpu_worker.caretaker import Caretaker, Watch
+from gpu_worker.job import Job, Stop
+from gpu_worker.lanes import Lanes, Wanted
+from gpu_worker.leases import Heartbeat, Lease
+from gpu_worker.loading import Models
+from gpu_worker.nudges import Nudges
+from gpu_worker.pace import Pace
+from gpu_worker.run_logs import RunLogs
+from gpu_worker.runs import CancelMarks
+from gpu_worker.settle import Settling
+from gpu_worker.stages import Stages
+
+log = logging.getLogger(__name__)
+
+STORAGE_PAUSE_S = 1.0
+"""Wait after storage did not answer."""
+TICK_S = 0.05
+"""Longest wait while shards are under way."""
+MOST_SETTLING = 8
+"""Shards whose parts are being uploaded; above this no new ones start."""
+GRACE_S = 5.0
+"""Longest time a leaving worker takes for what is nearly done."""
+PUBLISHERS = 3
+
+
+class Exit(IntEnum):
+    """Exit codes of the worker."""
+
+    IDLE = 0
+    """Nothing to do for `WORKER_IDLE_EXIT_S`."""
+    UNEXPECTED = 1
+    SETTINGS = 2
+    NO_DEVICE = 69
+    DEVICE_LOST = 70
+    HUNG = 71
+    TERMINATED = 143
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """The worker's device side, made once torch is imported and the device is known."""
+
+    board: Board
+    stages: Stages
+    models: Models
+    settling: Settling
+    pace: Pace
+    lanes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The worker's storage side, ready at once."""
+
+    blobs: BlobStore
+    queue: MessageQueue
+    clock: Clock
+    lanes: Lanes
+    heartbeat: Heartbeat
+    nudges: Nudges
+    marks: CancelMarks
+    logs: RunLogs
+
+
+class Worker:
+    """One resident worker. `run` returns when it leaves; `leave` may be called from any thread."""
+
+    def __init__(self, desk: Desk, *, idle_exit_s: float) -> None:
+        self._desk = desk
+        self._idle_exit_s = idle_exit_s
+        self._leaving: Exit | None = None
+        self._wake = threading.Event()
+        self._scoring: Scoring | None = None
+        self._publishers = ThreadPoolExecutor(PUBLISHERS, thread_name_prefix="publish")
+        self._stage_threads = ThreadPoolExecutor(thread_name_prefix="stage", max_workers=64)
+        self._settling = 0
+        self._guard = threading.Lock()
+        self._worked_at = desk.clock.monotonic()
+        self._resting = False
+        self._caretaker = Caretaker(self._look_after)
+
+    def leave(self, why: Exit) -> None:
+        """Stop leasing, finish what is nearly done, give the rest back. The first reason is the exit code."""
+        if self._leaving is None:
+            self._leaving = why
+            log.info("Leaves: %s.", why.name.lower(), extra={"action": "leaving"})
+        self._wake.set()
+
+    def run(self, coming: "Future[Scoring]") -> Exit:
+        """Lease and score until it is time to leave. Messages are leased while the device side is still coming."""
+        self._desk.heartbeat.start()
+        try:
+            self._wait_for(coming)
+            while self._leaving is None:
+                self._step()
+        finally:
+            self._wind_down()
+        return self._leaving or Exit.UNEXPECTED
+
+    # --- starting
+
+    def _wait_for(self, coming: "Future[Scoring]") -> None:
+        coming.add_done_callback(lambda _: self._wake.set())
+        while self._leaving is None and not coming.done():
+            self._fill(Wanted(room=1, shard_s=None))
+            self._wake.wait(min(TICK_S, self._desk.lanes.wait_s or TICK_S))
+        if self._leaving is None:
+            self._scoring = coming.result()
+            for number in range(self._scoring.lanes):
+                threading.Thread(target=self._scoring.stages.lane, name=f"lane-{number}", daemon=True).start()
+            self._caretaker.start()
+            log.info("Ready.", extra={"action": "ready"})
+
+    # --- one round
+
+    def _step(self) -> None:
+        assert self._scoring is not None
+        while self._room() and (lease := self._desk.lanes.next()) is not None:
+            self._start(self._scoring, lease)
+        if self._fill(Wanted(room=self._room(), shard_s=self._scoring.pace.shard_s)):
+            return
+        if self._busy():
+            self._scoring.board.wait_change(TICK_S)
+        else:
+            self._rest()
+            self._wake.wait(max(0.001, min(self._desk.lanes.wait_s, 1.0)))
+
+    def _room(self) -> int:
+        assert self._scoring is not None
+        return self._scoring.board.room() if self._settling < MOST_SETTLING else 0
+
+    def _busy(self) -> bool:
+        assert self._scoring is not None
+        busy = bool(len(self._desk.lanes) or self._settling or self._scoring.board.jobs())
+        if busy:
+            self._worked_at, self._resting = self._desk.clock.monotonic(), False
+        return busy
+
+    def _rest(self) -> None:
+        """Nothing is left here: keep the logs, and leave when it has been so for long."""
+        assert self._scoring is not None
+        if not self._resting:
+            self._resting = True
+            self._desk.logs.store(self._desk.blobs)
+            self._scoring.pace.write()
+        if self._desk.clock.monotonic() - self._worked_at >= self._idle_exit_s:
+            self.leave(Exit.IDLE)
+
+    def _fill(self, wanted: Wanted) -> bool:
+        try:
+            return self._desk.lanes.fill(wanted)
+        except DropscoreError as error:
+            log.warning("Cannot lease: %s", error, extra={"action": "lease_failed"})
+            self._wake.wait(STORAGE_PAUSE_S)
+            return False
+
+    # --- one shard
+
+    def _start(self, scoring: Scoring, lease: Lease) -> None:
+        try:
+            message = decode(ShardMessage, lease.message.body)
+        except ContractError as error:
+            self._put_aside(scoring, lease, str(error))
+            return
+        clock = self._desk.clock
+        job = Job(lease=lease, message=message, started_at=clock.monotonic(), started_on=clock.now())
+        self._desk.nudges.leased(job.run_id)
+        scoring.board.add(job)
+        self._stage_threads.submit(scoring.stages.source, job)
+        self._stage_threads.submit(scoring.stages.sink, job)
+
+    def _put_aside(self, scoring: Scoring, lease: Lease, reason: str) -> None:
+        def move() -> None:
+            try:
+                scoring.settling.poison(lease, reason)
+            except DropscoreError as error:
+                log.warning("A malformed message stays for now: %s", error, extra={"action": "poison_failed"})
+            self._settled(lease)
+
+        self._count_settling(1)
+        self._publishers.submit(move)
+
+    def ended(self, job: Job) -> None:
+        """All stages of a shard have ended (called by the board, with its lock held)."""
+        self._count_settling(1)
+        self._publishers.submit(self._settle, job)
+
+    def _settle(self, job: Job) -> None:
+        assert self._scoring is not None
+        try:
+            settled = self._scoring.settling.settle(job)
+            if settled.publish_s is not None:
+                self._scoring.pace.scored(job, settled.publish_s)
+            if self._desk.nudges.gone(job.run_id, settled=settled.has_verdict):
+                self._desk.logs.store(self._desk.blobs, {job.run_id})
+            if settled.device_lost:
+                self.leave(Exit.DEVICE_LOST)
+            if job.model is not None:
+                self._scoring.models.release(job.model)
+        finally:
+            self._settled(job.lease)
+
+    def _settled(self, lease: Lease) -> None:
+        self._desk.heartbeat.forget(lease)
+        self._count_settling(-1)
+        self._wake.set()
+
+    def _count_settling(self, change: int) -> None:
+        with self._guard:
+            self._settling += change
+
+    # --- looking after
+
+    def _look_after(self) -> None:
+        assert self._scoring is not None
+        scoring = self._scoring
+        watch = Watch(
+            board=scoring.board, marks=self._desk.marks, clock=self._desk.clock, hung=lambda: self.leave(Exit.HUNG)
+        )
+        watch.look()
+
+    # --- leaving
+
+    def _wind_down(self) -> None:
+        """Give every lease back at once, but for shards that are nearly done; wait for those a little."""
+        for lease in self._desk.lanes.drain():
+            self._publishers.submit(self._give_back, lease)
+        if self._scoring is not None:
+            self._scoring.board.close()
+            for job in self._scoring.board.jobs():
+                if not job.nearly_done:
+                    self._scoring.board.stop(job, Stop.LEAVING)
+                    self._publishers.submit(self._give_back, job.lease)
+            self._wait_until_done(self._scoring.board)
+            self._caretaker.stop()
+            self._scoring.pace.write()
+        self._publishers.shutdown(wait=self._leaving is not Exit.HUNG)
+        self._stage_threads.shutdown(wait=False)
+        self._desk.heartbeat.stop()
+        self._desk.logs.store(self._desk.blobs)
+
+    def _wait_until_done(self, board: Board) -> None:
+        deadline = self._desk.clock.monotonic() + GRACE_S
+        while (board.jobs() or self._settling) and self._desk.clock.monotonic() < deadline:
+            board.wait_change(TICK_S)
+
+    def _give_back(self, lease: Lease) -> None:
+        try:
+            lease.release()
+        except DropscoreError as error:
+            log.warning("A message was not given back: %s", error, extra={"action": "release_failed"})

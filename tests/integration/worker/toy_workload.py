@@ -1,0 +1,162 @@
+"""A workload small enough to check by hand: inputs are raw bytes, an item is `SIDE` x `SIDE` x 3 of them, scoring
+turns every byte b into 255 - b, a part is the results one after the other.
+
+What an item's first byte is decides whether it behaves (see `Misbehaviour`).
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import torch
+
+from dropscore.contracts.errors import FailedError
+from dropscore.contracts.failures import Code
+from dropscore.contracts.plan import ShardSpec
+from dropscore.workloads.base import (
+    InputFiles,
+    Item,
+    LoadRequest,
+    PartFile,
+    Scorer,
+    Sink,
+    WorkloadDefinition,
+    WorkloadOptions,
+)
+
+SIDE = 4
+ITEM_BYTES = SIDE * SIDE * 3
+
+
+class Misbehaviour(IntEnum):
+    """First byte of an item that does not behave."""
+
+    CORRUPT = 251
+    """Cannot be decoded."""
+    BUG = 252
+    """Raises in `predict`."""
+    DEVICE_LOST = 253
+    OUT_OF_MEMORY = 254
+    """Does not fit on the device in a batch of more than one."""
+    HELD = 255
+    """Waits in `predict` until the test lets go."""
+
+
+class ToyOptions(WorkloadOptions):
+    """`sequential`: each result also adds the number of items of the shard before it."""
+
+    sequential: bool = False
+    model: str = "plain"
+
+
+class Stage:
+    """What the test sees of, and does to, all scorers; reset before each test."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.loads: list[str] = []
+        self.batches: list[list[int]] = []
+        self.opened: list[int] = []
+        self.let_go = threading.Event()
+        self.held = threading.Event()
+        self.lock = threading.Lock()
+
+
+STAGE = Stage()
+
+
+class ToyScorer:
+    def __init__(self, *, sequential: bool, checkpoint: Callable[[], None]) -> None:
+        self._sequential = sequential
+        self._checkpoint = checkpoint
+        self._seen = 0
+
+    @property
+    def independent(self) -> bool:
+        return not self._sequential
+
+    @property
+    def memory_bytes(self) -> int:
+        return 1000
+
+    def begin(self, shard: ShardSpec) -> None:
+        self._seen = 0
+
+    def preprocess(self, items: Sequence[Item]) -> torch.Tensor:
+        return torch.from_numpy(np.stack([item.pixels for item in items]))
+
+    def predict(self, batch: torch.Tensor) -> torch.Tensor:
+        marks = [int(item[0, 0, 0]) for item in batch]
+        with STAGE.lock:
+            STAGE.batches.append(marks)
+        self._misbehave(marks)
+        seen, self._seen = self._seen, self._seen + len(batch)
+        return 255 - batch + (seen if self._sequential else 0)
+
+    def postprocess(self, result: torch.Tensor, items: Sequence[Item]) -> Sequence[Any]:
+        return list(result.numpy())
+
+    def _misbehave(self, marks: list[int]) -> None:
+        if Misbehaviour.BUG in marks:
+            raise ZeroDivisionError("a bug")
+        if Misbehaviour.DEVICE_LOST in marks:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        if Misbehaviour.OUT_OF_MEMORY in marks and len(marks) > 1:
+            raise torch.OutOfMemoryError("tried to allocate more than there is")
+        if Misbehaviour.HELD in marks:
+            STAGE.held.set()
+            while not STAGE.let_go.wait(0.005):
+                self._checkpoint()
+
+
+class ToySink:
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def write(self, item: Item, result: Any) -> None:
+        self._data += result.tobytes()
+
+    def close(self) -> PartFile:
+        return PartFile(data=bytes(self._data), suffix="bin", media_type="application/octet-stream", metrics={"n": 1})
+
+    def abort(self) -> None:
+        self._data.clear()
+
+
+class ToyScoring:
+    def model_key(self, options: ToyOptions) -> str:
+        return f"{options.model} {options.sequential}"
+
+    def load(self, request: LoadRequest) -> Scorer:
+        assert isinstance(request.options, ToyOptions)
+        STAGE.loads.append(request.options.model)
+        return ToyScorer(sequential=request.options.sequential, checkpoint=request.checkpoint)
+
+    def open_source(self, shard: ShardSpec, options: ToyOptions, inputs: InputFiles) -> Iterator[Item]:
+        STAGE.opened.append(shard.shard_id)
+        file = inputs.open(shard.input_index)
+        file.seek(int(str(shard.work["offset"])))
+        for index in range(shard.first_item, shard.first_item + shard.items):
+            pixels = np.frombuffer(file.read(ITEM_BYTES), dtype=np.uint8).reshape(SIDE, SIDE, 3)
+            if pixels[0, 0, 0] == Misbehaviour.CORRUPT:
+                raise FailedError.of(Code.INPUT_CORRUPT, f"item {index} is corrupt", item=index)
+            yield Item(index, pixels)
+
+    def open_sink(self, shard: ShardSpec, options: ToyOptions) -> Sink:
+        return ToySink()
+
+
+SCORING = ToyScoring()
+
+TOY = WorkloadDefinition(
+    name="toy",
+    title="Turns bytes over",
+    options="toy_workload:ToyOptions",
+    planner="toy_workload:none",
+    scoring="toy_workload:SCORING",
+    stitcher="toy_workload:none",
+)
