@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import batched
 from typing import Final
 
-from cpu_worker.documents import lines, read
+from cpu_worker.documents import read
+from cpu_worker.inputs import opened_inputs
 from cpu_worker.pace import run_pace
 from cpu_worker.ports import Ports
 from dropscore import __version__
-from dropscore.cloud.input_files import BlobInputFiles
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode, encode_bytes
 from dropscore.contracts.errors import FailedError
@@ -31,8 +31,8 @@ from dropscore.contracts.plan import (
     ShardMessage,
     ShardSpec,
 )
-from dropscore.contracts.request import AdmittedRun, InputRef
-from dropscore.workloads.base import Plan, PlanRequest
+from dropscore.contracts.request import AdmittedRun
+from dropscore.workloads.base import InputFiles, Plan, PlanRequest
 from dropscore.workloads.registry import options_type, resolve, workload
 
 LOG: Final = logging.getLogger(__name__)
@@ -42,15 +42,13 @@ PAGES_SIDE_BY_SIDE: Final = 8
 def plan_run(run_id: str, ports: Ports) -> None:
     """Make sure that the run has a plan. Raises `FailedError` for inputs that cannot be planned."""
     blobs = ports.blobs
-    with ThreadPoolExecutor(2) as side:
+    with ThreadPoolExecutor(2) as side, opened_inputs(run_id, ports) as inputs:
         admitted = side.submit(read, AdmittedRun, blobs, layout.admission(run_id))
-        inputs = side.submit(blobs.get, layout.inputs(run_id))
+        side.submit(lambda: inputs.refs)  # read ahead: the planner asks for them first
         if blobs.head(layout.plan_index(run_id)) is not None:
             return
         started = ports.clock.monotonic()
-        admission = admitted.result()
-        refs = tuple(lines(InputRef, inputs.result().data))
-    plan = _plan(admission, refs, ports)
+        plan = _plan(admitted.result(), inputs, ports)
     _check(run_id, plan)
     index = _write(run_id, plan, ports, started)
     ports.nudge(run_id, "planned")
@@ -63,12 +61,12 @@ def plan_run(run_id: str, ports: Ports) -> None:
     )
 
 
-def _plan(admission: AdmittedRun, refs: Sequence[InputRef], ports: Ports) -> Plan:
+def _plan(admission: AdmittedRun, inputs: InputFiles, ports: Ports) -> Plan:
     definition = workload(admission.workload)
     request = PlanRequest(
         run_id=admission.run_id,
         options=decode(options_type(definition), admission.options),
-        inputs=BlobInputFiles(ports.blobs, refs),
+        inputs=inputs,
         pace=run_pace(ports.blobs, admission.run_id, admission.model, admission.policy),
         target_shard_s=admission.policy.target_shard_s,
     )

@@ -13,7 +13,7 @@ stitchers at once both write the same outputs, and the first report of them is e
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Final
 
 from cpu_worker.digests import InputDigests
-from cpu_worker.documents import lines, parsed, read
+from cpu_worker.documents import parsed, read
+from cpu_worker.inputs import opened_inputs
 from cpu_worker.parts import RunParts
 from cpu_worker.ports import Ports
 from cpu_worker.publish import upload_outputs
 from cpu_worker.report.compose import Findings, compose_receipt, compose_report
 from cpu_worker.report.ledger import Ledger
-from dropscore.cloud.input_files import BlobInputFiles
 from dropscore.cloud.ports import BlobStore
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode, encode_bytes
@@ -35,9 +35,9 @@ from dropscore.contracts.errors import ContractError
 from dropscore.contracts.plan import PlanIndex
 from dropscore.contracts.receipt import StitchResult
 from dropscore.contracts.report import Report
-from dropscore.contracts.request import AdmittedRun, InputRef
+from dropscore.contracts.request import AdmittedRun
 from dropscore.contracts.run import RunState
-from dropscore.workloads.base import Stitched, StitchRequest
+from dropscore.workloads.base import InputFiles, Stitched, StitchRequest
 from dropscore.workloads.registry import options_type, resolve, workload
 
 LOG: Final = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class _Known:
     """What is known of the run before it is stitched."""
 
     admission: AdmittedRun
-    refs: Sequence[InputRef]
+    inputs: InputFiles
     state: RunState
     plan: PlanIndex
 
@@ -61,9 +61,13 @@ def stitch_run(run_id: str, ports: Ports) -> None:
     if ports.blobs.head(layout.stitch_result(run_id)) is not None:
         return
     started = ports.clock.monotonic()
-    with _threads(SIDE_BY_SIDE) as side, _threads(DIGESTS_SIDE_BY_SIDE) as digesting:
-        known = _read_known(run_id, ports.blobs, side)
-        digests = InputDigests(ports.blobs, known.refs, known.plan.inputs, digesting)
+    with (
+        _threads(SIDE_BY_SIDE) as side,
+        _threads(DIGESTS_SIDE_BY_SIDE) as digesting,
+        opened_inputs(run_id, ports) as inputs,
+    ):
+        known = _read_known(run_id, inputs, ports.blobs, side)
+        digests = InputDigests(inputs, known.plan.inputs, digesting)
         try:
             report = _stitch(known, ports, side, digests)
         finally:
@@ -98,7 +102,7 @@ def _stitch(known: _Known, ports: Ports, side: ThreadPoolExecutor, digests: Inpu
         request = StitchRequest(
             run_id=run_id,
             options=decode(options_type(definition), known.admission.options),
-            inputs=BlobInputFiles(ports.blobs, known.refs),
+            inputs=known.inputs,
             plan=known.plan,
             shards=parts.shards,
             parts=parts,
@@ -111,7 +115,7 @@ def _stitch(known: _Known, ports: Ports, side: ThreadPoolExecutor, digests: Inpu
         state=known.state,
         workload_title=definition.title,
         plan=known.plan,
-        refs=known.refs,
+        refs=known.inputs.refs,
         digests=digests.result(),
         ledger=ledger,
         stitched=stitched,
@@ -153,17 +157,11 @@ def _settled(report: Report, blobs: BlobStore) -> Report:
     return report
 
 
-def _read_known(run_id: str, blobs: BlobStore, side: ThreadPoolExecutor) -> _Known:
+def _read_known(run_id: str, inputs: InputFiles, blobs: BlobStore, side: ThreadPoolExecutor) -> _Known:
     admission = side.submit(read, AdmittedRun, blobs, layout.admission(run_id))
-    inputs = side.submit(blobs.get, layout.inputs(run_id))
     state = side.submit(read, RunState, blobs, layout.state(run_id))
     plan = side.submit(read, PlanIndex, blobs, layout.plan_index(run_id))
-    return _Known(
-        admission=admission.result(),
-        refs=tuple(lines(InputRef, inputs.result().data)),
-        state=state.result(),
-        plan=plan.result(),
-    )
+    return _Known(admission=admission.result(), inputs=inputs, state=state.result(), plan=plan.result())
 
 
 @contextmanager

@@ -130,7 +130,7 @@ def _input_line(findings: Findings, summary: InputSummary, first_item: int) -> I
         name=ref.name,
         etag=ref.etag,
         size_bytes=ref.size_bytes,
-        sha256=summary.sha256 or findings.digests.get(ref.name),
+        sha256=summary.sha256 or findings.digests.get(summary.name),
         first_item=first_item,
         items=summary.items,
         facts=summary.facts,

@@ -119,12 +119,14 @@ def _data_address(media_type: str, data: bytes) -> str:
 
 def _tiles(report: Report) -> list[tuple[str, str, str]]:
     """The figures at the top: (name, figure, what stands below it)."""
-    missing = f"{words.count(report.items_missing)} missing" if report.items_missing else "none missing"
+    published, total = words.count(report.items_published), words.count(report.items_total)
+    whole = report.items_published == report.items_total
+    gap = "all of them" if whole else f"of {total}, {words.count(report.items_missing)} missing"
     scoring_s = sum(span.duration_s for span in report.stages if span.status.value == "scoring")
     shards = "1 shard" if report.shards_total == 1 else f"{words.count(report.shards_total)} shards"
     workers = len(report.workers)
     return [
-        ("Items", f"{words.count(report.items_published)} / {words.count(report.items_total)}", missing),
+        ("Items", published, gap),
         ("Total time", words.duration(report.duration_s), f"since {words.moment(report.created_at)}"),
         ("Rate", f"{words.rate(report.items_published, scoring_s)} /s", "items while scoring"),
         ("Workers", words.count(workers), ", ".join(sorted({worker.device for worker in report.workers}))),
@@ -162,4 +164,4 @@ def _rows(report: Report, timings: Sequence[ItemTiming]) -> list[ItemRow]:
 
 
 def _facts(facts: Mapping[str, Json]) -> list[tuple[str, str]]:
-    return [(words.title(name), words.value(value)) for name, value in facts.items()]
+    return [words.fact(name, value) for name, value in facts.items()]

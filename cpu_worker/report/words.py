@@ -1,5 +1,6 @@
 """Figures and names as a reader wants them."""
 
+from collections.abc import Callable
 from typing import Final
 
 from dropscore.contracts.base import Json
@@ -70,7 +71,7 @@ def rate(items: int, seconds: float) -> str:
     if seconds <= 0:
         return "–"
     value = items / seconds
-    return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
+    return f"{value:,.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
 
 
 def moment(iso: str) -> str:
@@ -84,12 +85,22 @@ def title(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def fact(name: str, json: Json) -> tuple[str, str]:
+    """A fact's name and value as a reader wants them; a unit at the end of the name goes to the value."""
+    stem, _, unit = name.rpartition("_")
+    if stem and isinstance(json, int | float) and not isinstance(json, bool) and unit in UNITS:
+        return title(stem), UNITS[unit](json)
+    return title(name), value(json)
+
+
 def value(json: Json) -> str:
     """Any JSON value in one line of plain text."""
     if json is None:
         return "–"
     if isinstance(json, bool):
         return "yes" if json else "no"
+    if isinstance(json, int):
+        return count(json)
     if isinstance(json, float):
         return f"{json:.4g}"
     if isinstance(json, list):
@@ -97,3 +108,14 @@ def value(json: Json) -> str:
     if isinstance(json, dict):
         return ", ".join(f"{title(key).lower()} {value(entry)}" for key, entry in json.items())
     return str(json)
+
+
+UNITS: Final[dict[str, Callable[[float], str]]] = {
+    "s": duration,
+    "bytes": lambda number: size(int(number)),
+    "hz": lambda number: f"{number:,.6g} Hz",
+    "px": lambda number: f"{number:,.6g} px",
+    "mm": lambda number: f"{number:.4g} mm",
+    "db": lambda number: f"{number:.2f} dB",
+}
+"""How a number reads whose name ends in one of these."""
