@@ -1,7 +1,8 @@
 // Azurite's blob and queue servers in one process, with three things that its own command line does not offer:
 //
 // - Events: `GET http://127.0.0.1:<eventsPort>/events` streams one JSON line for each blob written and each message
-//   that becomes visible (the local cloud's Event Grid), so that nobody has to poll quickly.
+//   that becomes visible (the local cloud's Event Grid), so that nobody has to poll quickly. `GET /requests` tells
+//   how many requests there have been.
 // - A witness: every acknowledged write stands in `witness-*.jsonl` until the databases holding it have been saved.
 //   After an unclean end the witness is compared with what is left, and the difference is reported.
 // - Quick saving: Azurite saves its databases every 5 s; here it is about every second while something changed,
@@ -233,9 +234,13 @@ function saveRegularly(all, witness) {
 
 // ---- events ---------------------------------------------------------------------------------------------------
 
-function eventServer() {
+function eventServer(countRequests) {
   const listeners = new Set();
   const server = http.createServer((request, response) => {
+    if (request.method === "GET" && request.url === "/requests") {
+      response.writeHead(200, { "content-type": "text/plain" }).end(String(countRequests()));
+      return;
+    }
     if (request.method !== "GET" || request.url !== "/events") {
       response.writeHead(404).end();
       return;
@@ -267,10 +272,13 @@ async function main() {
   fs.mkdirSync(options.location, { recursive: true });
   const blobs = blobServer();
   const queues = queueServer();
-  const events = eventServer();
-  const changes = { open: 0, witness: null };
+  const changes = { requests: 0, open: 0, witness: null };
+  const events = eventServer(() => changes.requests);
   const watcher = {
-    begun: () => { changes.open += 1; },
+    begun: () => {
+      changes.requests += 1;
+      changes.open += 1;
+    },
     done: () => { changes.open -= 1; },
     seen: (change) => {
       changes.witness.add(change);

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from localcloud.host.config import ConfigError, read_settings
+from localcloud.host.queues import LEASE_S
 from localcloud.host.run import HostOptions, run_host
 from localcloud.host.runtime import AppError
 from localcloud.locks import LockedError
@@ -25,6 +26,7 @@ def main() -> int:
             port=arguments.port,
             events_url=arguments.events,
             ask_keys=arguments.enable_auth,
+            message_lease_s=arguments.message_lease,
         )
         asyncio.run(run_host(options, say=_say))
     except (ConfigError, AppError, LockedError, OSError) as error:
@@ -44,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="loopback port; 0 takes a free one")
     parser.add_argument("--events", help="address of the storage emulator's events")
     parser.add_argument("--enable-auth", action="store_true", help="ask for function keys")
+    parser.add_argument("--message-lease", type=int, default=LEASE_S, help="seconds a queue message is held at a time")
     parser.add_argument("--verbose", action="store_true", help="log everything")
     return parser
 

@@ -147,7 +147,7 @@ class BlobListener:
     def _download(self, name: str) -> Download | None:
         blob = self.container.get_blob_client(name)
         try:
-            stream = blob.download_blob(offset=0, length=CONTENT_LIMIT_BYTES)
+            stream = blob.download_blob()  # reads up to the client's `read_at_once`, and more only when asked
             content = stream.readall() if stream.properties.size <= CONTENT_LIMIT_BYTES else b""
         except ResourceNotFoundError:
             return None

@@ -131,13 +131,20 @@ def _request_datum(request: Request, body: bytes) -> Datum:
     headers = {name: ", ".join(request.headers.getlist(name)) for name in request.headers}
     value = {
         "method": datum(request.method, "string"),
-        "url": datum(str(request.url), "string"),
+        "url": datum(_url(request), "string"),
         "headers": texts(headers),
         "query": texts(dict(request.query_params)),
         "params": texts(request.path_params),
         "body": datum(body, "bytes"),
     }
     return datum(value, "http")
+
+
+def _url(request: Request) -> str:
+    """The address as the client wrote it, still encoded."""
+    query = request.scope["query_string"].decode()
+    path = request.scope["raw_path"].decode()
+    return f"{request.url.scheme}://{request.headers['host']}{path}{'?' + query if query else ''}"
 
 
 def _response(value: Datum | None) -> Response:

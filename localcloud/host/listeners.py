@@ -42,16 +42,18 @@ class Listeners:
     def described(self) -> list[str]:
         """One line for each trigger."""
         lines = [f"{one.function.name}: queueTrigger {one.queue.queue_name}" for one in self.queues]
-        lines += [f"{one.function.name}: blobTrigger {one.function.trigger['path']}" for one in self.blobs]
-        lines += [f"{one.function.name}: timerTrigger {one.function.trigger['schedule']}" for one in self.timers]
+        lines += [f"{one.function.name}: blobTrigger {one.pattern.path}" for one in self.blobs]
+        lines += [f"{one.function.name}: timerTrigger {one.schedule.expression}" for one in self.timers]
         return lines
 
 
-def listeners_of(app: FunctionApp, host_json: HostJson, connections: Connections, receipts: Receipts) -> Listeners:
+def listeners_of(
+    app: FunctionApp, host_json: HostJson, connections: Connections, receipts: Receipts, *, lease_s: int
+) -> Listeners:
     """Make the listeners of an app. Raises `ConfigError` when a binding cannot be served."""
     made = Listeners(events=StorageEvents(asyncio.get_running_loop()))
     for function in app.of_kind("queueTrigger"):
-        _add_queue(made, app, function, host_json, connections)
+        _add_queue(made, app, function, host_json, connections, lease_s)
     for function in app.of_kind("blobTrigger"):
         _add_blob(made, app, function, host_json, connections, receipts)
     for function in app.of_kind("timerTrigger"):
@@ -62,7 +64,12 @@ def listeners_of(app: FunctionApp, host_json: HostJson, connections: Connections
 
 
 def _add_queue(
-    made: Listeners, app: FunctionApp, function: Function, host_json: HostJson, connections: Connections
+    made: Listeners,
+    app: FunctionApp,
+    function: Function,
+    host_json: HostJson,
+    connections: Connections,
+    lease_s: int,
 ) -> None:
     name = resolve(function.trigger["queueName"], connections.settings)
     connection = function.trigger.get("connection", "")
@@ -74,6 +81,7 @@ def _add_queue(
         poison=connections.queue(connection, f"{name}-poison"),
         options=host_json.queues,
         connections=connections,
+        lease_s=lease_s,
     )
     made.queues.append(listener)
     made.events.queues[account_of(queue), name] = listener.wake

@@ -20,8 +20,9 @@ class CronError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """The moments at which a timer fires: each field holds the values that fit."""
+    """The moments at which a timer fires: each field but the first holds the values that fit."""
 
+    expression: str
     seconds: Sequence[int]
     minutes: Sequence[int]
     hours: Sequence[int]
@@ -40,6 +41,7 @@ class Schedule:
             raise CronError(f"The schedule {expression!r} has {len(fields)} fields, not six.")
         try:
             return cls(
+                expression=expression,
                 seconds=_values(fields[0], 0, 59),
                 minutes=_values(fields[1], 0, 59),
                 hours=_values(fields[2], 0, 23),

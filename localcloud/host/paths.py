@@ -9,8 +9,9 @@ from localcloud.host.config import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobPattern:
-    """A container and a pattern of blob names in it."""
+    """A container and a pattern of blob names in it, as written in `path`."""
 
+    path: str
     container: str
     names: re.Pattern[str]
     prefix: str
@@ -23,7 +24,9 @@ class BlobPattern:
         if not container or "{" in container:
             raise ConfigError(f"The blob path {path!r} does not begin with the name of a container.")
         prefix = re.split(r"[{]", pattern)[0]
-        return cls(container=container, names=re.compile(_expression(pattern or "{blobname}", path)), prefix=prefix)
+        return cls(
+            path=path, container=container, names=re.compile(_expression(pattern or "{blobname}", path)), prefix=prefix
+        )
 
     def match(self, name: str) -> Mapping[str, str] | None:
         """The values of the tokens if a blob's name fits, else None."""

@@ -39,6 +39,7 @@ class QueueListener:
     poison: QueueClient
     options: QueueOptions
     connections: Connections
+    lease_s: int = LEASE_S
     poll_s: float = POLL_S
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
@@ -90,7 +91,7 @@ class QueueListener:
             _LOG.error("A message of %s could not be settled: %s", self.queue.queue_name, _first_line(error))
 
     def _receive(self) -> list[QueueMessage]:
-        pages = self.queue.receive_messages(messages_per_page=self.options.batch_size, visibility_timeout=LEASE_S)
+        pages = self.queue.receive_messages(messages_per_page=self.options.batch_size, visibility_timeout=self.lease_s)
         try:
             return list(next(pages.by_page(), ()))
         except ResourceNotFoundError:
@@ -122,14 +123,14 @@ class QueueListener:
             self.app.invoke_logged(self.function, datum(body, "string"), _metadata(message), reason=reason)
         )
         receipt = str(message.pop_receipt)
-        while not (await asyncio.wait({calling}, timeout=LEASE_S / 2))[0]:
+        while not (await asyncio.wait({calling}, timeout=self.lease_s / 2))[0]:
             receipt = await self._renew(message, receipt)
         return calling.result().ok, receipt
 
     async def _renew(self, message: QueueMessage, receipt: str) -> str:
         try:
             renewed = await self.connections.call(
-                lambda: self.queue.update_message(message.id, receipt, visibility_timeout=LEASE_S)
+                lambda: self.queue.update_message(message.id, receipt, visibility_timeout=self.lease_s)
             )
         except AzureError as error:
             # The function goes on; if the message was given to somebody else, it cannot be deleted under this receipt.

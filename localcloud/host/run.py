@@ -21,6 +21,7 @@ from localcloud.host.config import HostJson, read_host_json
 from localcloud.host.functions import FunctionApp, load_app
 from localcloud.host.listeners import Listeners, listeners_of
 from localcloud.host.pump import DurablePump
+from localcloud.host.queues import LEASE_S
 from localcloud.host.receipts import Receipts
 from localcloud.host.storage import Connections
 from localcloud.locks import exclusive
@@ -45,10 +46,12 @@ class HostOptions:
     port: int = 0
     events_url: str | None = None
     ask_keys: bool = False
+    message_lease_s: int = LEASE_S
 
 
 async def run_host(options: HostOptions, *, say: Callable[[str], None]) -> None:
-    """Run an app until SIGTERM or SIGINT. `say` is given the lines of the opening list, then one JSON line `ready`.
+    """Run an app until SIGTERM or SIGINT. `say` is given the lines of the opening list, then one JSON line
+    with `ready`, the `port` and the address of the task hub (`durable`).
 
     Raises `ConfigError` or `runtime.AppError` when the app cannot be served.
     """
@@ -75,10 +78,10 @@ async def _serve(
 ) -> None:
     with _listening_socket(options.port) as listening, contextlib.ExitStack() as stack:
         port: int = listening.getsockname()[1]
-        pump, app = _durable(options, app, port, stack)
+        pump, app, durable = _durable(options, app, port, stack)
         receipts = Receipts(options.state / "blob-receipts.jsonl")
         stack.callback(receipts.close)
-        listeners = listeners_of(app, host_json, connections, receipts)
+        listeners = listeners_of(app, host_json, connections, receipts, lease_s=options.message_lease_s)
         if options.events_url is not None:
             listeners.events.follow(options.events_url)
         routes = http.http_routes(app, host_json.route_prefix)
@@ -89,7 +92,7 @@ async def _serve(
         async with asyncio.TaskGroup() as tasks:
             serving = [tasks.create_task(work) for work in (pump.run(), *listeners.work())]
             answering = tasks.create_task(web.serve(sockets=[listening]))
-            say(json.dumps({"ready": True, "port": port}))
+            say(json.dumps({"ready": True, "port": port, "durable": durable}))
             await stop.wait()
             _LOG.info("The host is stopping.")
             await _stop(web, answering, serving, listeners, pump)
@@ -113,8 +116,11 @@ async def _stop(
 
 def _durable(
     options: HostOptions, app: FunctionApp, port: int, stack: contextlib.ExitStack
-) -> tuple[DurablePump, FunctionApp]:
-    """Start the task hub, take up its journal, and tell the app's durable clients where it is."""
+) -> tuple[DurablePump, FunctionApp, str]:
+    """Start the task hub, take up its journal, and tell the app's durable clients where it is.
+
+    Returns the pump, the app with its durable clients, and the task hub's address.
+    """
     hub = DurableBackend(Journal(options.state / "durable.jsonl"))
     address = hub.start()
     stack.callback(hub.stop)
@@ -123,7 +129,7 @@ def _durable(
     hub.tell(pump.wake)
     if again := hub.restore():
         _LOG.warning("%d orchestrations were interrupted and go on: %s", len(again), ", ".join(again[:10]))
-    return pump, app
+    return pump, app, address
 
 
 def _durable_client(address: str, port: int) -> str:
@@ -145,6 +151,7 @@ def _listening_socket(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
+        listening.listen()  # calls are taken from now on, and answered once the web server runs
     except OSError:
         listening.close()
         raise

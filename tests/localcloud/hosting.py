@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,9 +13,10 @@ from typing import Any
 
 import httpx
 from durabletask.client import OrchestrationState, TaskHubGrpcClient
+from durabletask.grpc_options import GrpcChannelOptions
+from observing import Notes
 
 from localcloud.azurite import AzuriteEndpoints
-from observing import Notes
 
 SAMPLE_APP = Path(__file__).parent / "sample_app"
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +30,7 @@ class Host:
     process: "subprocess.Popen[str]"
     url: str
     notes: Notes
+    durable: TaskHubGrpcClient
     opening: list[str]
     """What it printed before it was ready."""
     log: list[str] = field(default_factory=list)
@@ -39,6 +40,12 @@ class Host:
         """Start an orchestration through the app."""
         answer = self.http.post(f"{self.url}/api/{name}/{instance_id}", json=payload)
         assert answer.status_code == 202, answer.text
+
+    def wait(self, instance_id: str, *, limit_s: float = 20) -> OrchestrationState:
+        """Wait for the end of an orchestration."""
+        state = self.durable.wait_for_orchestration_completion(instance_id, timeout=limit_s)
+        assert state is not None, f"there is no orchestration {instance_id}"
+        return state
 
     def kill(self) -> None:
         """End it without any warning."""
@@ -61,9 +68,10 @@ def running_host(
     values = {
         "SAMPLE_NOTES": str(folder / "notes.jsonl"),
         "SampleSchedule": "0 0 0 1 1 *",
-        **azurite.settings,
-        **settings,
+        "SampleQueue": "work",
+        "SampleContainer": "triggers",
     }
+    values |= azurite.settings | settings
     (folder / "settings.json").write_text(json.dumps({"Values": values}))
     command = [sys.executable, "-W", "error::DeprecationWarning:localcloud", "-m", "localcloud.host", "--app", str(app)]
     command += ["--settings", str(folder / "settings.json"), "--state", str(folder / "state"), *arguments]
@@ -73,15 +81,12 @@ def running_host(
     reading = threading.Thread(target=lambda: log.extend(process.stderr or ()))
     reading.start()
     try:
-        opening, port = _opening(process, log)
-        host = Host(
-            process=process,
-            url=f"http://127.0.0.1:{port}",
-            notes=Notes(folder / "notes.jsonl"),
-            opening=opening,
-            log=log,
-        )
-        with host.http:
+        opening, ready = _opening(process, log)
+        url, notes = f"http://127.0.0.1:{ready['port']}", Notes(folder / "notes.jsonl")
+        unlimited = GrpcChannelOptions(max_receive_message_length=-1, max_send_message_length=-1)
+        durable = TaskHubGrpcClient(host_address=ready["durable"], channel_options=unlimited)
+        host = Host(process=process, url=url, durable=durable, notes=notes, opening=opening, log=log)
+        with host.http, contextlib.closing(durable):
             yield host
     finally:
         process.terminate()
@@ -97,12 +102,12 @@ def running_host(
                 stream.close()
 
 
-def _opening(process: "subprocess.Popen[str]", log: list[str]) -> tuple[list[str], int]:
+def _opening(process: "subprocess.Popen[str]", log: list[str]) -> tuple[list[str], dict[str, Any]]:
     opening: list[str] = []
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("{"):
-            return opening, json.loads(line)["port"]
+            return opening, json.loads(line)
         opening.append(line.strip())
     process.wait()
     raise AssertionError(f"the host ended with {process.returncode}: {''.join(log)}")

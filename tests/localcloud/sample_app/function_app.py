@@ -74,7 +74,7 @@ async def everything(req: func.HttpRequest, client: DurableFunctionsClient) -> f
 # -- storage
 
 
-@app.blob_trigger(arg_name="blob", path="triggers/{name}", connection="DataStorage", source="EventGrid")
+@app.blob_trigger(arg_name="blob", path="%SampleContainer%/{name}", connection="DataStorage", source="EventGrid")
 def on_blob(blob: func.InputStream) -> None:
     content = blob.read()
     note(
@@ -89,6 +89,9 @@ def on_blob(blob: func.InputStream) -> None:
     )
     if content.startswith(b"fail"):
         raise ValueError("bad blob")
+    if content == b"slow":
+        time.sleep(0.05)
+    note("blob done", name=blob.name)
 
 
 @app.queue_trigger(arg_name="message", queue_name="webjobs-blobtrigger-poison", connection="DataStorage")
@@ -96,15 +99,16 @@ def on_blob_poison(message: func.QueueMessage) -> None:
     note("blob-poison", body=message.get_body().decode())
 
 
-@app.queue_trigger(arg_name="message", queue_name="work", connection="SystemStorage")
+@app.queue_trigger(arg_name="message", queue_name="%SampleQueue%", connection="SystemStorage")
 @app.durable_client_input(client_name="client")
 def on_message(message: func.QueueMessage, client: SyncDurableFunctionsClient) -> None:
     body = message.get_body().decode()
-    note("message", body=body, id=message.id, count=message.dequeue_count, at=time.time())
+    inserted = message.insertion_time.timestamp()
+    note("message", body=body, id=message.id, count=message.dequeue_count, inserted=inserted, at=time.time())
     if body == "fail" or (body == "fail once" and message.dequeue_count == 1):
         raise ValueError("bad message")
     if body.startswith("slow"):
-        time.sleep(0.5)
+        time.sleep(1.8 if body == "slower" else 0.4)
         note("message done", body=body, at=time.time())
     if body.startswith("nudge "):
         client.raise_orchestration_event(body.removeprefix("nudge "), "nudge", data="from a queue")
@@ -123,7 +127,8 @@ def chain(ctx: task.OrchestrationContext, payload: dict):
     """Call `add` `times` times, one after the other."""
     total = 0
     for _ in range(payload["times"]):
-        total = yield ctx.call_activity("add", input={"value": total, "by": 1, "sleep": payload.get("sleep", 0)})
+        step = {"value": total, "by": 1, "sleep": payload.get("sleep", 0), "note": payload.get("note", False)}
+        total = yield ctx.call_activity("add", input=step)
     return total
 
 
@@ -187,7 +192,11 @@ def lost(ctx: task.OrchestrationContext, payload: dict):
 
 @app.activity_trigger(input_name="payload")
 def add(payload: dict) -> int:
+    if payload.get("note"):
+        note("adding")
     time.sleep(payload.get("sleep", 0))
+    if payload.get("note"):
+        note("added")
     return payload["value"] + payload["by"]
 
 
