@@ -1,0 +1,59 @@
+"""The outermost layer of the application: what a request needs of its invocation, and the end of every exception."""
+
+import logging
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dropscore.api.problems import problem
+from dropscore.cloud.ports import Orchestrations
+from dropscore.contracts.errors import (
+    AccessDeniedError,
+    ContractError,
+    FailedError,
+    PermanentCloudError,
+    TransientCloudError,
+)
+from dropscore.contracts.failures import Code, Failure, failure
+
+_LOG = logging.getLogger(__name__)
+
+
+class Boundary:
+    """Hands a request the orchestrations it may start and nudge, and answers every exception with a problem.
+
+    The client of the orchestrations belongs to one invocation of the Function app; hence one boundary each.
+    """
+
+    def __init__(self, app: ASGIApp, orchestrations: Orchestrations) -> None:
+        self._app = app
+        self._orchestrations = orchestrations
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        scope["state"] = {**(scope.get("state") or {}), "orchestrations": self._orchestrations}
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:  # the wall of the API: nothing gets out but an answer
+            if begun:
+                raise
+            await problem(failure_of(error))(scope, receive, send)
+
+
+def failure_of(error: Exception) -> Failure:
+    """What a caller reads of an exception. Details of the unexpected stay in the log."""
+    if isinstance(error, FailedError):
+        return error.failure
+    _LOG.exception("A request failed.", exc_info=error, extra={"action": "request"})
+    if isinstance(error, TransientCloudError):
+        return failure(Code.STORAGE_UNAVAILABLE)
+    if isinstance(error, AccessDeniedError):
+        return failure(Code.STORAGE_REFUSED)
+    if isinstance(error, ContractError | PermanentCloudError):
+        return failure(Code.INTERNAL, "Something stored could not be read.")
+    return failure(Code.INTERNAL)
