@@ -15,6 +15,7 @@ from azure.storage.blob import (
     LinearRetry,
 )
 
+from dropscore.cloud.azure_listing import listed_blobs
 from dropscore.cloud.blob_names import check_name
 from dropscore.cloud.clock import utc_text
 from dropscore.cloud.connection import StorageSettings
@@ -115,22 +116,23 @@ class AzureBlobs:
     def list(
         self, prefix: BlobPath, *, start_from: str | None = None, with_metadata: bool = False
     ) -> Iterator[BlobInfo]:
-        container = self._container(prefix)
-        options: dict[str, Any] = {"name_starts_with": prefix.name, "include": ["metadata"] if with_metadata else None}
-        account = prefix.container.account
-        first_page = None
-        if start_from is not None and account in self._markers_are_names:
-            first_page = _just_before(start_from)
-        elif start_from is not None:
-            options["start_from"] = start_from
+        account, first = prefix.container.account, start_from or ""
+        by_marker = first != "" and account in self._markers_are_names
+        marker = _just_before(first) if by_marker else None
         with translated(f"list {prefix}"):
-            for found in _flat(container.list_blobs(**options).by_page(first_page)):
-                if start_from is None or found.name >= start_from:
-                    yield _info(BlobPath(prefix.container, found.name), found)
-                elif first_page is None:
+            for info in listed_blobs(
+                self._container(prefix),
+                prefix,
+                start_from=None if by_marker else first or None,
+                marker=marker,
+                with_metadata=with_metadata,
+            ):
+                if info.path.name >= first:
+                    yield info
+                elif not by_marker:
                     # The emulator lists from the beginning whatever it is asked; its page markers are plain names.
                     self._markers_are_names.add(account)
-                    yield from self.list(prefix, start_from=start_from, with_metadata=with_metadata)
+                    yield from self.list(prefix, start_from=first, with_metadata=with_metadata)
                     return
 
     def upload(self, path: BlobPath, source: ReadableFile, *, content_type: str = "application/octet-stream") -> str:
@@ -242,11 +244,6 @@ def _info(path: BlobPath, properties: BlobProperties) -> BlobInfo:
         modified_at=utc_text(properties.last_modified.astimezone(UTC)),
         metadata=dict(properties.metadata or {}),
     )
-
-
-def _flat(pages: Iterator[Iterator[BlobProperties]]) -> Iterator[BlobProperties]:
-    for page in pages:
-        yield from page
 
 
 def _just_before(name: str) -> str:

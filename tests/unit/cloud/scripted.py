@@ -23,11 +23,18 @@ class Request:
 
 @dataclass
 class Answer:
-    """An answer to send: JSON, or nothing."""
+    """An answer to send: JSON, text of another kind (`xml`), or nothing."""
 
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
+    xml: str | None = None
+
+    @property
+    def data(self) -> bytes:
+        if self.xml is not None:
+            return self.xml.encode()
+        return b"" if self.body is None else json.dumps(self.body).encode()
 
 
 @dataclass
@@ -63,11 +70,11 @@ def scripted_service() -> Iterator[Service]:
             )
             scripted[0].requests.append(request)
             answer = scripted[0].answer(request)
-            data = b"" if answer.body is None else json.dumps(answer.body).encode()
+            data, media = answer.data, "application/json; odata=minimalmetadata"
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Type", "application/json; odata=minimalmetadata")
+            self.send_header("Content-Type", media if answer.xml is None else "application/xml")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
