@@ -66,6 +66,7 @@ class Code(StrEnum):
     SHARD_POISON = "E-SHARD-POISON"
     SHARD_FAILED = "E-SHARD-FAILED"
     MESSAGE_MALFORMED = "E-MESSAGE-MALFORMED"
+    OUTPUT_MISSING = "E-OUTPUT-MISSING"
     OUTPUT_INVALID = "E-OUTPUT-INVALID"
     OUT_OF_MEMORY = "E-OUT-OF-MEMORY"
     DEVICE_LOST = "E-DEVICE-LOST"
@@ -172,6 +173,9 @@ CODES: dict[Code, CodeEntry] = {
         _BAD,
         "A queue message could not be decoded.",
         "It is on the poison queue with the reason; nothing waits for it.",
+    ),
+    Code.OUTPUT_MISSING: _row(
+        _BAD, "The run has published no outputs.", "Look at how it stands with `dropscore show`."
     ),
     Code.OUTPUT_INVALID: _row(
         _BUG, "The model gave a result that is not a number.", "Try full precision, or another version of the model."
