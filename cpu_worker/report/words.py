@@ -95,19 +95,21 @@ def fact(name: str, json: Json) -> tuple[str, str]:
 
 def value(json: Json) -> str:
     """Any JSON value in one line of plain text."""
+    if isinstance(json, list):
+        return ", ".join(value(entry) for entry in json)
+    if isinstance(json, dict):
+        return ", ".join(f"{title(key).lower()} {value(entry)}" for key, entry in json.items())
+    return _scalar(json)
+
+
+def _scalar(json: str | float | bool | None) -> str:
     if json is None:
         return "–"
     if isinstance(json, bool):
         return "yes" if json else "no"
     if isinstance(json, int):
         return count(json)
-    if isinstance(json, float):
-        return f"{json:.4g}"
-    if isinstance(json, list):
-        return ", ".join(value(entry) for entry in json)
-    if isinstance(json, dict):
-        return ", ".join(f"{title(key).lower()} {value(entry)}" for key, entry in json.items())
-    return str(json)
+    return f"{json:.4g}" if isinstance(json, float) else json
 
 
 UNITS: Final[dict[str, Callable[[float], str]]] = {

@@ -1,0 +1,117 @@
+"""What one call of the command works with, and the place where every error of it ends."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+
+from dropscore.cli.client import Api, RefusedError
+from dropscore.cli.exits import Exit, exit_of_failure
+from dropscore.cli.screen import Screen
+from dropscore.cloud.lazy import Lazy
+from dropscore.cloud.ports import BlobStore
+from dropscore.cloud.settings import ClientSettings
+from dropscore.contracts.errors import (
+    AccessDeniedError,
+    ContractError,
+    DropscoreError,
+    FailedError,
+    SettingsError,
+    TransientCloudError,
+)
+from dropscore.contracts.failures import Code, Failure, failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Screen, API and storage of one call; what is not asked for is never connected."""
+
+    screen: Screen
+    api: Callable[[], Api]
+    blobs: Callable[[], BlobStore]
+    data_account: Callable[[], str]
+    """Name of the account that holds triggers, inputs and outputs."""
+    pause: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = field(default=time.monotonic)
+
+
+@contextmanager
+def open_session(*, as_json: bool, debug: bool) -> Iterator[Session]:
+    """The session of this process. Leaves with the exit code that fits what happened."""
+    screen = Screen(as_json=as_json)
+    with ending(screen, debug=debug):
+        yield connected_session(screen)
+
+
+def connected_session(screen: Screen) -> Session:
+    """A session on the settings of this process: the environment, or what the local cloud wrote down."""
+    settings = Lazy(lambda: ClientSettings.load(os.environ, local_folder() / "cloud.json"))
+    return Session(
+        screen=screen,
+        api=Lazy(lambda: Api(settings().api_url)),
+        blobs=Lazy(lambda: _blobs(settings())),
+        data_account=lambda: settings().data.account,
+    )
+
+
+def local_folder() -> Path:
+    """Where the local cloud keeps its data."""
+    return Path(os.environ.get("DROPSCORE_LOCAL") or ".local")
+
+
+@contextmanager
+def ending(screen: Screen, *, debug: bool) -> Iterator[None]:
+    """Turn what is raised into a message and an exit code; a stack trace is shown with `--debug` alone."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        screen.say("Interrupted.")
+        raise typer.Exit(Exit.DETACHED) from None
+    except DropscoreError as error:
+        if debug:
+            raise
+        _leave(screen, *failures_of(error))
+    except BrokenPipeError:
+        # Whoever read our output has left, as `head` does. Nothing more can be written, not even on leaving.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise typer.Exit(Exit.OK) from None
+
+
+def failures_of(error: DropscoreError) -> tuple[Failure, ...]:
+    """An error in the words a user reads: one failure, or all that an answer listed."""
+    if isinstance(error, RefusedError):
+        return error.failures
+    if isinstance(error, SettingsError):
+        return tuple(
+            failure(Code.SETTINGS_INVALID, f"{variable} {problem}", action=f"Set {variable}, or run `dropscore up`.")
+            for variable, problem in error.problems
+        )
+    return (_failure_of(error),)
+
+
+def _failure_of(error: DropscoreError) -> Failure:
+    if isinstance(error, FailedError):
+        return error.failure
+    if isinstance(error, TransientCloudError):
+        return failure(Code.STORAGE_UNAVAILABLE, str(error))
+    if isinstance(error, AccessDeniedError):
+        return failure(Code.STORAGE_REFUSED, str(error))
+    if isinstance(error, ContractError):
+        return failure(Code.INTERNAL, f"What is stored cannot be read: {error}")
+    return failure(Code.INTERNAL, str(error))
+
+
+def _leave(screen: Screen, *failures: Failure) -> NoReturn:
+    screen.fail(*failures)
+    raise typer.Exit(exit_of_failure(failures[0])) from None
+
+
+def _blobs(settings: ClientSettings) -> BlobStore:
+    from dropscore.cloud.connect import connect_storage
+
+    return connect_storage(settings.data, settings.system).blobs
