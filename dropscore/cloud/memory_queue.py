@@ -70,8 +70,10 @@ class MemoryQueue:
             raise ValueError(f"count is 1 to {MAX_RECEIVED}, got {count}")
         with self._lock:
             now = self._clock.monotonic()
-            leased = self._take_due(queue, count, now)
-            return [self._lease(queue, message, now + lease_s) for message in leased]
+            due = self._take_due(queue, count, now)
+            for message in due:
+                message.dequeue_count += 1
+            return [self._hide(queue, message, now + lease_s) for message in due]
 
     def extend(self, message: QueueMessage, *, lease_s: float) -> QueueMessage:
         self.operations.note("queue.update", message.queue)
@@ -79,8 +81,7 @@ class MemoryQueue:
             own = self._owned(message)
             if own is None:
                 raise LeaseLostError(f"message {message.message_id} of {message.queue} is leased by somebody else")
-            own.dequeue_count -= 1  # `_lease` counts a delivery; this is none
-            return self._lease(message.queue, own, self._clock.monotonic() + lease_s)
+            return self._hide(message.queue, own, self._clock.monotonic() + lease_s)
 
     def delete(self, message: QueueMessage) -> bool:
         self.operations.note("queue.delete", message.queue)
@@ -110,10 +111,10 @@ class MemoryQueue:
                 taken.append(message)
         return taken
 
-    def _lease(self, queue: QueueName, message: _Message, visible_at: float) -> QueueMessage:
+    def _hide(self, queue: QueueName, message: _Message, visible_at: float) -> QueueMessage:
+        """Hide a message until then, under a new receipt."""
         message.visible_at = visible_at
         message.receipt = f"r{next(self._receipts)}"
-        message.dequeue_count += 1
         self._schedule(queue, message)
         return QueueMessage(
             queue=queue,

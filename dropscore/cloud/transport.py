@@ -1,5 +1,6 @@
 """HTTP to Azure: connections enough for many threads, and each storage request counted by kind."""
 
+import io
 import logging
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -41,7 +42,16 @@ class CountingTransport(RequestsTransport):  # type: ignore[misc] # azure-core e
         if self._operations is not None:
             kind, target = classify(request.method, request.url, copies="x-ms-copy-source" in request.headers)
             self._operations.note(kind, target)
-        return super().send(request, **kwargs)
+        body = request.data
+        if not isinstance(body, bytes) or len(body) <= BLOCK_BYTES:
+            return super().send(request, **kwargs)
+        # Bytes would go to the socket at once, and all of them within the connect timeout: too short for a large
+        # body on a slow line. A stream goes in pieces, each with that time for itself.
+        request.data = io.BytesIO(body)
+        try:
+            return super().send(request, **kwargs)
+        finally:
+            request.data = body  # a retry sends it again from the beginning
 
 
 def quiet_vendor_logs() -> None:

@@ -1,9 +1,14 @@
 """Requests are counted by what they do, and stay off proxies when they stay on this machine."""
 
+import io
 import subprocess
 import sys
 
 import pytest
+import requests
+from azure.core.exceptions import ServiceRequestError
+from azure.core.pipeline.transport import HttpRequest
+from requests.adapters import HTTPAdapter
 
 from dropscore.cloud.operations import Operation, Operations
 from dropscore.cloud.transport import CountingTransport, classify
@@ -46,6 +51,33 @@ def test_sixteen_threads_have_a_connection_each():
     adapter = CountingTransport(CLOUD).session.get_adapter(CLOUD)
 
     assert adapter.poolmanager.connection_pool_kw["maxsize"] >= 32
+
+
+class Recorder(HTTPAdapter):
+    """Takes requests instead of a server, and keeps what it would have sent."""
+
+    def __init__(self):
+        super().__init__()
+        self.sent = []
+
+    def send(self, request, **options):
+        self.sent.append((type(request.body), request.headers["Content-Length"], b"".join(request.body)))
+        raise requests.ConnectionError("nobody there")
+
+
+def test_a_large_body_is_sent_in_pieces_and_again_from_its_beginning():
+    """In one piece it would have to pass the line within the connect timeout."""
+    transport, recorder, body = CountingTransport(CLOUD), Recorder(), b"line\n" * 200_000
+    transport.session.mount(CLOUD, recorder)
+    request = HttpRequest("PUT", f"{CLOUD}/inputs/film.mp4")
+    request.set_bytes_body(body)
+
+    for _ in range(2):
+        with pytest.raises(ServiceRequestError, match="nobody there"):
+            transport.send(request)
+
+    assert recorder.sent == [(io.BytesIO, "1000000", body)] * 2
+    assert request.data == body
 
 
 def test_operations_are_counted_and_forgotten():
