@@ -108,7 +108,7 @@ class Worker:
                 self._step()
         finally:
             self._wind_down()
-        return self._leaving or Exit.UNEXPECTED
+        return self._leaving
 
     # --- starting
 

@@ -1,5 +1,6 @@
 """Storage in memory, runs of the toy workload, and workers that are gone when the test ends."""
 
+import logging
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,6 +18,11 @@ def cloud() -> MemoryCloud:
 @pytest.fixture
 def runs(cloud: MemoryCloud) -> Runs:
     return Runs(cloud)
+
+
+@pytest.fixture(autouse=True)
+def log_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="gpu_worker")
 
 
 @pytest.fixture(autouse=True)

@@ -141,7 +141,10 @@ class ToyScoring:
         file = inputs.open(shard.input_index)
         file.seek(int(str(shard.work["offset"])))
         for index in range(shard.first_item, shard.first_item + shard.items):
-            pixels = np.frombuffer(file.read(ITEM_BYTES), dtype=np.uint8).reshape(SIDE, SIDE, 3)
+            data = file.read(ITEM_BYTES)
+            if not data:
+                return
+            pixels = np.frombuffer(data, dtype=np.uint8).reshape(SIDE, SIDE, 3)
             if pixels[0, 0, 0] == Misbehaviour.CORRUPT:
                 raise FailedError.of(Code.INPUT_CORRUPT, f"item {index} is corrupt", item=index)
             yield Item(index, pixels)

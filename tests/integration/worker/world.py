@@ -1,11 +1,13 @@
 """A worker in this process over storage in memory, and runs of the toy workload for it."""
 
+import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 
 from toy_workload import ITEM_BYTES, TOY, ToyOptions
 
+from dropscore.cloud.json_log import JsonLines
 from dropscore.cloud.memory import MemoryCloud
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode, encode, encode_bytes
@@ -108,7 +110,9 @@ class RunningWorker:
     """A worker on a thread of its own."""
 
     def __init__(self, cloud: MemoryCloud, *, name: str = "w1", idle_exit_s: float = 60.0, lanes: int = 2) -> None:
-        logs = RunLogs(name)
+        logs = self._logs = RunLogs(name)
+        logs.setFormatter(JsonLines(worker=name))
+        logging.getLogger("gpu_worker").addHandler(logs)
         self.desk = compose_desk(cloud.blobs, cloud.queue, cloud.clock, logs)
         self.worker = Worker(self.desk, idle_exit_s=idle_exit_s)
         self.scoring: Scoring = compose_scoring(
@@ -132,6 +136,7 @@ class RunningWorker:
     def join(self, within_s: float = 20.0) -> None:
         """Wait until it has left."""
         self._thread.join(within_s)
+        logging.getLogger("gpu_worker").removeHandler(self._logs)
         assert not self._thread.is_alive()
 
 
