@@ -7,6 +7,7 @@ from typing import Protocol
 
 UNLIMITED = "P10675199DT2H48M5.4775807S"
 """How Azure Batch writes "no limit"."""
+_NO_LIMIT = timedelta(days=10_675_199)
 
 _DURATION = re.compile(
     r"P(?=.)(?:(?P<days>\d{1,8}(?:\.\d+)?)D)?"
@@ -62,7 +63,9 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(length: timedelta) -> str:
-    """Write a duration as Azure does, without zero parts: `PT5M`, `P1DT2H`, `PT0S`."""
+    """Write a duration as Azure does, without zero parts: `PT5M`, `P1DT2H`, `PT0S`, and its own form of no limit."""
+    if length >= _NO_LIMIT:
+        return UNLIMITED
     seconds, fraction = divmod(round(length.total_seconds() * 1_000_000), 1_000_000)
     days, seconds = divmod(seconds, 86_400)
     hours, seconds = divmod(seconds, 3_600)

@@ -26,7 +26,7 @@ class FaultEvent(StrEnum):
     REQUEST = "request"
     """A request arrived: "METHOD /path"."""
     NODE_ALLOCATING = "node_allocating"
-    """A Batch node is about to be created: its id."""
+    """A Batch node is about to be created: its pool's id."""
     NODE_READY = "node_ready"
     """A Batch node became idle after it started: its id."""
     TASK_STARTED = "task_started"

@@ -1,0 +1,1 @@
+"""Resources as answers of the data plane show them."""
