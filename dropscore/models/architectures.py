@@ -32,12 +32,9 @@ class TransformerParameters(Contract):
 
 
 class Vgg19Parameters(Contract):
-    """`random_seed`: make the weights up from this seed instead of reading them; `gain`: how large the responses of
-    such a network are (standard deviation before rectification).
-    """
+    """`random_seed`: make the weights up from this seed instead of reading them."""
 
     random_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
-    gain: Annotated[float, Field(gt=0, le=1000)] = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

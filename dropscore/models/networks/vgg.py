@@ -33,20 +33,19 @@ class Vgg19(nn.Module):
 
     Args:
         random_seed: give the layers random weights from this seed; otherwise they wait for trained ones.
-        gain: standard deviation of the random network's responses before rectification.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, random_seed: int | None = None, gain: float = 1.0) -> None:
+    def __init__(self, random_seed: int | None = None) -> None:
         super().__init__()
         for name, inputs, outputs in _shapes():
             self.add_module(name, nn.Conv2d(inputs, outputs, 3, padding=1))
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(IMAGENET_DEVIATION).view(1, 3, 1, 1), persistent=False)
         if random_seed is not None:
-            _randomise(self, random_seed, gain)
+            _randomise(self, random_seed)
 
     def layer(self, name: str) -> nn.Conv2d:
         """The convolution of this name."""
@@ -72,6 +71,13 @@ class Vgg19(nn.Module):
         return found
 
 
+def gram(responses: Tensor) -> Tensor:
+    """Gram matrices of (N, C, H, W): (N, C, C), divided by C * H * W."""
+    n, c, h, w = responses.shape
+    flat = responses.reshape(n, c, h * w)
+    return torch.bmm(flat, flat.transpose(1, 2)) / (c * h * w)
+
+
 def _shapes() -> Iterator[tuple[str, int, int]]:
     """Name, input channels and output channels of each layer."""
     outputs = [channels for channels, count in zip(CHANNELS, STAGES, strict=True) for _ in range(count)]
@@ -87,9 +93,9 @@ def _pooled(name: str, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _randomise(net: Vgg19, seed: int, gain: float) -> None:
-    """Draw normal weights, then set each filter's scale and bias so that its responses to a calibration picture have
-    mean 0 and standard deviation `gain` (Salimans and Kingma 2016): without it the responses of deep random
+def _randomise(net: Vgg19, seed: int) -> None:
+    """Draw normal weights, then set each filter's scale and bias so that its responses to the calibration pictures have
+    mean 0 and deviation 1 (Salimans and Kingma 2016): without it the responses of deep random
     layers all look alike.
 
     numpy's legacy generator gives the same stream on every platform and in every version.
@@ -97,17 +103,16 @@ def _randomise(net: Vgg19, seed: int, gain: float) -> None:
     draw = np.random.RandomState(seed)
     x = (_calibration(draw) - net.mean) / net.deviation
     for name in NAMES:
-        layer = net.layer(name)
+        layer, x = net.layer(name), _pooled(name, x)
         values = draw.standard_normal(layer.weight.shape) / math.sqrt(9 * layer.in_channels)
         layer.weight.copy_(torch.from_numpy(values))
-        assert layer.bias is not None
-        layer.bias.zero_()
-        x = layer(_pooled(name, x))
-        deviation, mean = torch.std_mean(x, (0, 2, 3))
-        scale = gain / deviation.clamp_min(1e-6)
+        responses = F.conv2d(x, layer.weight, padding=1)
+        deviation, mean = torch.std_mean(responses, (0, 2, 3))
+        scale = 1.0 / deviation.clamp_min(1e-6)
         layer.weight.mul_(scale[:, None, None, None])
+        assert layer.bias is not None
         layer.bias.copy_(-mean * scale)
-        x = F.relu((x - mean[:, None, None]) * scale[:, None, None])
+        x = F.relu((responses - mean[:, None, None]) * scale[:, None, None])
 
 
 def _calibration(draw: np.random.RandomState, count: int = 4) -> Tensor:

@@ -1,8 +1,8 @@
 """Style transfer by optimisation of the picture itself (Gatys, Ecker and Bethge 2016).
 
 The picture is changed by L-BFGS until its deep responses resemble the content's (`CONTENT_LAYER`) and the
-correlations of its responses, the Gram matrices, resemble the style picture's (`STYLE_LAYERS`). Losses are weighed
-as in the 2018 reference architecture: mean squared errors, Gram matrices divided by channels times pixels.
+correlations of its responses, the Gram matrices, resemble the style picture's (`STYLE_LAYERS`). Each loss is a share
+of what it is compared with, so every layer counts alike and the same weights suit trained and random networks.
 
 What does not change is computed once: the style's Gram matrices for each style picture, the content's responses
 for each frame.
@@ -15,10 +15,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that all torch code uses
 from torch import Tensor
 
-from dropscore.models.networks.vgg import Vgg19
+from dropscore.models.networks.vgg import Vgg19, gram
 
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 CONTENT_LAYER = "conv4_2"
+STYLE_UNIT = 1e-6
+"""What one unit of style weight counts: with it the defaults of the 2018 reference architecture (1e8 for style, 1 for
+content) give a picture that is clearly painted and still readable."""
+SCALES = 5
+"""Scales at which a picture is changed: full size to a sixteenth."""
 HISTORY = 20
 """Earlier steps that L-BFGS remembers; each costs twice the memory of the picture."""
 
@@ -33,13 +38,6 @@ class Recipe:
     """Times the losses and their gradient are evaluated."""
 
 
-def gram(responses: Tensor) -> Tensor:
-    """Gram matrices of (N, C, H, W): (N, C, C), divided by C * H * W."""
-    n, c, h, w = responses.shape
-    flat = responses.reshape(n, c, h * w)
-    return torch.bmm(flat, flat.transpose(1, 2)) / (c * h * w)
-
-
 def style_of(net: Vgg19, picture: Tensor) -> Mapping[str, Tensor]:
     """Gram matrices of a style picture (1, 3, H, W), RGB from 0 to 1, by layer."""
     with torch.no_grad():
@@ -49,8 +47,13 @@ def style_of(net: Vgg19, picture: Tensor) -> Mapping[str, Tensor]:
 def losses(net: Vgg19, picture: Tensor, content: Tensor, style: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Style and content loss of a picture (1, 3, H, W); `content` holds the responses of `CONTENT_LAYER`."""
     found = net(picture, (*STYLE_LAYERS, CONTENT_LAYER))
-    of_style = torch.stack([F.mse_loss(gram(found[name]), style[name]) for name in STYLE_LAYERS]).sum()
-    return of_style, F.mse_loss(found[CONTENT_LAYER], content)
+    of_style = torch.stack([_difference(gram(found[name]), style[name]) for name in STYLE_LAYERS]).mean()
+    return of_style, _difference(found[CONTENT_LAYER], content)
+
+
+def _difference(found: Tensor, wanted: Tensor) -> Tensor:
+    """Mean square of the difference, as a share of the mean square of what is wanted."""
+    return F.mse_loss(found, wanted) / wanted.square().mean().clamp_min(1e-12)
 
 
 def paint(
@@ -69,9 +72,9 @@ def paint(
     """
     with torch.no_grad():
         target = net(content, (CONTENT_LAYER,))[CONTENT_LAYER]
-    picture = (content if start is None else start).clone().requires_grad_(True)
+    change = Change(content if start is None else start)
     optimiser = torch.optim.LBFGS(
-        [picture],
+        change.scales,
         max_iter=recipe.steps,
         max_eval=recipe.steps,
         history_size=HISTORY,
@@ -83,10 +86,33 @@ def paint(
     def evaluate() -> Tensor:
         checkpoint()
         optimiser.zero_grad()
-        of_style, of_content = losses(net, picture, target, style)
-        loss = recipe.style_weight * of_style + recipe.content_weight * of_content
-        loss.backward()  # type: ignore[no-untyped-call]
+        of_style, of_content = losses(net, change.picture(), target, style)
+        loss = STYLE_UNIT * recipe.style_weight * of_style + recipe.content_weight * of_content
+        loss.backward()  # type: ignore[no-untyped-call] # torch declares no types here
         return loss
 
-    optimiser.step(evaluate)  # type: ignore[no-untyped-call]
-    return picture.detach().clamp(0.0, 1.0)
+    optimiser.step(evaluate)  # type: ignore[no-untyped-call] # torch declares no types here
+    return change.picture().detach().clamp(0.0, 1.0)
+
+
+class Change:
+    """A picture as its start plus a change that is held at several scales, each half the size of the one before.
+
+    The pictures that can be reached are the same. But the optimiser finds broad strokes as easily as single pixels, and
+    so needs a fraction of the steps and leaves less noise.
+    """
+
+    def __init__(self, start: Tensor) -> None:
+        n, channels, height, width = start.shape
+        self._start = start
+        self.scales = [
+            start.new_zeros(n, channels, max(1, height >> k), max(1, width >> k)).requires_grad_()
+            for k in range(SCALES)
+        ]
+
+    def picture(self) -> Tensor:
+        """The changed picture, the shape of the start."""
+        picture = self._start + self.scales[0]
+        for scale in self.scales[1:]:
+            picture = picture + F.interpolate(scale, size=picture.shape[-2:], mode="bilinear", align_corners=False)
+        return picture
