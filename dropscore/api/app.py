@@ -2,25 +2,23 @@
 
 from collections.abc import Callable
 
-from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from dropscore import __version__
-from dropscore.api.problems import problem
 from dropscore.api.runs import RunsApi
 from dropscore.api.services import Services
 from dropscore.contracts import layout
-from dropscore.contracts.failures import Code, failure
-
-_NO_ROUTE = {404: "There is nothing at this address.", 405: "This address does not take this method."}
 
 
-def create_api(services: Callable[[], Services]) -> Starlette:
-    """The application. `services` is called for each request, so that nothing connects before one comes."""
+def create_api(services: Callable[[], Services]) -> Router:
+    """The application, to be called through a `Boundary`.
+
+    `services` is called for each request, so that nothing connects before one comes. It is a bare router: Starlette's
+    application object would answer an exception itself, and raise it again.
+    """
     runs = RunsApi(services)
     system = SystemApi(services)
     api: list[BaseRoute] = [
@@ -31,7 +29,7 @@ def create_api(services: Callable[[], Services]) -> Starlette:
         Route("/workloads", system.workloads, methods=["GET"]),
         Route("/health", system.health, methods=["GET"]),
     ]
-    return Starlette(routes=[Mount("/api", routes=api)], exception_handlers={HTTPException: no_route})
+    return Router([Mount("/api", app=Router(api, redirect_slashes=False))], redirect_slashes=False)
 
 
 class SystemApi:
@@ -49,12 +47,3 @@ class SystemApi:
         """GET /api/health: 200 when storage answers; otherwise the problem is that it does not."""
         await run_in_threadpool(self._services().cloud.blobs.head, layout.index_entry("health"))
         return JSONResponse({"status": "ok", "version": __version__})
-
-
-async def no_route(_request: Request, error: Exception) -> Response:
-    """The answer to an address or method that does not exist."""
-    if not isinstance(error, HTTPException):
-        raise error
-    answer = problem(failure(Code.REQUEST_FIELD, _NO_ROUTE.get(error.status_code)), status=error.status_code)
-    answer.headers.update(error.headers or {})
-    return answer

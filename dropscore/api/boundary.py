@@ -2,6 +2,8 @@
 
 import logging
 
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dropscore.api.problems import problem
@@ -16,6 +18,7 @@ from dropscore.contracts.errors import (
 from dropscore.contracts.failures import Code, Failure, failure
 
 _LOG = logging.getLogger(__name__)
+_NO_ROUTE = {404: "There is nothing at this address.", 405: "This address does not take this method."}
 
 
 class Boundary:
@@ -37,12 +40,22 @@ class Boundary:
             await send(message)
 
         scope["state"] = {**(scope.get("state") or {}), "orchestrations": self._orchestrations}
+        scope["app"] = self._app  # with it, the router raises where it has no route instead of answering in plain text
         try:
             await self._app(scope, receive, watched)
         except Exception as error:  # the wall of the API: nothing gets out but an answer
             if begun:
                 raise
-            await problem(failure_of(error))(scope, receive, send)
+            await answer_to(error)(scope, receive, send)
+
+
+def answer_to(error: Exception) -> Response:
+    """The problem that tells of an exception."""
+    if not isinstance(error, HTTPException):
+        return problem(failure_of(error))
+    answer = problem(failure(Code.REQUEST_FIELD, _NO_ROUTE.get(error.status_code)), status=error.status_code)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 def failure_of(error: Exception) -> Failure:
