@@ -58,12 +58,12 @@ def _settings(arguments: argparse.Namespace, url: str) -> Settings:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run until told to stop. Returns 0, or 2 when it could not start."""
+    """Run until told to stop. Returns 0, or exits with 2 when it could not start."""
     parser = _parser()
     arguments = parser.parse_args(argv)
     log_to_stderr()
-    listener = bind(arguments.port)
     try:
+        listener = bind(arguments.port)
         settings = _settings(arguments, address_of(listener))
     except (ValueError, OSError) as error:
         parser.error(str(error))

@@ -123,6 +123,9 @@ class Keeper:
         except LaunchError:
             self._running.pop(number, None)
             raise
+        except asyncio.CancelledError:  # nobody will know of this child: it must not live
+            self.send({"op": "signal", "id": number, "signal": int(signal.SIGKILL)})
+            raise
         return Child(pid, _Signal(self, number), ended)
 
     def send(self, message: Mapping[str, Any]) -> None:

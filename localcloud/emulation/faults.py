@@ -33,6 +33,8 @@ class FaultEvent(StrEnum):
     """A Batch task's program was started: the task's id."""
     GROUP_CREATING = "group_creating"
     """A container group is about to be created: its name."""
+    CONTAINER_STARTING = "container_starting"
+    """A container's image is about to be pulled: the container's name."""
     CONTAINER_STARTED = "container_started"
     """A container's program was started: the container's name."""
 

@@ -122,6 +122,8 @@ class Attempts:
                 tries += 1
         finally:
             del self._attempts[task_key(attempt.job_id, attempt.task_id).lower()]
+            if attempt.ending is Ending.DROP:
+                self._context.folders.drop_task(self._folder(attempt))
             self._context.signals.wake()
 
     async def _try(self, attempt: Attempt, tries: int) -> bool:
@@ -173,7 +175,7 @@ class Attempts:
         job = self._context.account.jobs.get(attempt.job_id)
         if task is None or job is None or attempt.ending is not None:
             return Outcome()
-        folder = self._context.folders.task(attempt.node.pool_id, attempt.node.id, task.job_id, task.id)
+        folder = self._folder(attempt)
         try:
             self._context.folders.make_task(folder, anew=anew)
             attempt.child = await self._context.keeper.run(self._command(job, task, attempt.node, folder))
@@ -203,6 +205,10 @@ class Attempts:
         if code and attempt.ending is None:
             _log_failure(task, code, folder)
         return Outcome(exit_code=code, failure=_exit_failure() if code else None)
+
+    def _folder(self, attempt: Attempt) -> Path:
+        node = attempt.node
+        return self._context.folders.task(node.pool_id, node.id, attempt.job_id, attempt.task_id)
 
     def _command(self, job: Job, task: Task, node: Node, folder: Path) -> Command:
         root = self._context.folders.node(node.pool_id, node.id)

@@ -130,7 +130,8 @@ class Engine:
         found = []
         for task in self.account.tasks.in_state(job.id, TaskState.ACTIVE):
             slots = slots_here(task, pool_slots=pool.slots_per_node, local_slots=local_slots)
-            if slots is not None and is_ready(task, find):
+            ending = self.attempts.get(task.job_id, task.id)  # of a deleted task of the same name
+            if slots is not None and ending is None and is_ready(task, find):
                 found.append(Candidate(task=task, slots=slots))
         return found if room is None else found[:room]
 

@@ -1,5 +1,6 @@
 """Operations on jobs."""
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -109,10 +110,8 @@ class JobHandlers:
         job = find_job(self._engine, call)
         if job.state is JobState.DELETING:
             raise refuse("JobBeingDeleted", "The specified job is being deleted.")
-        now = self._engine.context.clock.now()
-        forced = flag(call, "force")
-        deleting = job.terminating(now, job.terminate_reason or "JobDelete", forced=forced)
-        return self._done(call, self._put(deleting.moved(now, JobState.DELETING)), 202)
+        deleting = replace(job, forced=flag(call, "force")).moved(self._engine.context.clock.now(), JobState.DELETING)
+        return self._done(call, self._put(deleting), 202)
 
     async def disable(self, call: Call) -> Response:
         job = require_open(find_job(self._engine, call))

@@ -1,0 +1,1 @@
+"""Container Instances over HTTP, as Azure Resource Manager shows it."""
