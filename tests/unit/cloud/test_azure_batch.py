@@ -11,9 +11,6 @@ from dropscore.cloud.connection import IdentitySettings
 from dropscore.cloud.settings import BatchSettings
 from dropscore.contracts.errors import AccessDeniedError, PermanentCloudError, TransientCloudError
 
-# azure-batch 15.1 signs with the time of `datetime.utcnow`, which Python 3.12 deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
-
 KEY = "c2VjcmV0LWtleS1vZi10ZXN0cw=="
 
 
