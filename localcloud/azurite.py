@@ -11,7 +11,7 @@ import os
 import secrets
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +72,14 @@ class AzuriteLoss:
 class AzuriteEndpoints:
     """A running Azurite: how to reach both accounts, and what an unclean end before made it lose, if anything."""
 
-    data_connection: str
-    system_connection: str
+    data_connection: str = field(repr=False)
+    system_connection: str = field(repr=False)
     events_url: str
     """Streams one JSON line for each blob written and each message sent."""
     ports: AzuritePorts
     folder: Path
-    pid: int
-    loss: AzuriteLoss | None
+    pid: int | None = None
+    loss: AzuriteLoss | None = None
 
     @property
     def settings(self) -> dict[str, str]:
@@ -158,18 +158,23 @@ def read_ready(line: str, *, folder: Path, pid: int, keys: Mapping[Account, str]
         raise AzuriteError(f"Azurite ended before it was ready; its own words stand above. Its data is in {folder}.")
     said: dict[str, Any] = json.loads(line)
     ports = AzuritePorts(blob=said["blobPort"], queue=said["queuePort"], events=said["eventsPort"])
+    return replace(endpoints(folder, ports, keys), pid=pid, loss=loss_of(said))
+
+
+def endpoints(folder: Path, ports: AzuritePorts, keys: Mapping[Account, str]) -> AzuriteEndpoints:
+    """How an Azurite on these ports is reached."""
     return AzuriteEndpoints(
         data_connection=_connection(Account.DATA, keys, ports),
         system_connection=_connection(Account.SYSTEM, keys, ports),
         events_url=f"http://{HOST}:{ports.events}/events",
         ports=ports,
         folder=folder,
-        pid=pid,
-        loss=_loss(said["lost"]),
     )
 
 
-def _loss(said: dict[str, Any] | None) -> AzuriteLoss | None:
+def loss_of(ready: Mapping[str, Any]) -> AzuriteLoss | None:
+    """What the launcher's `ready` line says about the loss of an unclean end before; None when nothing was lost."""
+    said = ready["lost"]
     if said is None or not (said["blobs"] or said["messages"] or said["undeleted"]):
         return None
     return AzuriteLoss(
