@@ -76,10 +76,10 @@ class Lanes:
     def fill(self, wanted: Wanted) -> bool:
         """Lease messages if the buffer is low and it is time to ask; True when any came.
 
-        A lower lane is asked only when those above gave nothing and nothing else waits.
+        A lane is asked only when those above it gave nothing, and nothing of them waits.
         """
         ahead = wanted.ahead
-        if len(self) >= max(wanted.room, 1 + ahead // 2) or not self._may_ask(wanted):
+        if len(self) >= max(wanted.room, (ahead + 1) // 2) or not self._may_ask(wanted):
             return False
         found = self._ask(min(MOST_PER_CALL, wanted.room + ahead))
         self._plan_next(found=found, room=wanted.room)
@@ -104,7 +104,7 @@ class Lanes:
         for queue in self._round():
             if self._receive(queue, count):
                 return True
-            if len(self):
+            if self._held[queue]:
                 return False
         return False
 

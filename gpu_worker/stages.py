@@ -5,7 +5,7 @@ Times are taken where the work is done; waiting for another stage is in none of 
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -67,22 +67,30 @@ class Stages:
         """The shard's items, each timed. Raises `FailedError` when there are more or fewer than planned."""
         shard, meter = job.message.shard, FetchMeter()
         source = iter(context.scoring.open_source(shard, context.options, context.inputs.metered(meter)))
-        for count in itertools.count():
-            job.check()
-            started, waited_s = self.clock.monotonic(), meter.wait_s
-            with job.working("decoding", started):
-                item = next(source, None)
-            elapsed_s, waited_s = self.clock.monotonic() - started, meter.wait_s - waited_s
-            if item is None:
-                break
-            if count == shard.items:
-                raise _miscounted(shard.items, "more")
-            time = job.time_of(item.index)
-            time.fetch_s, time.decode_s = waited_s, max(0.0, elapsed_s - waited_s)
-            job.megapixels += _megapixels(item.pixels)
-            yield item
+        try:
+            for count in itertools.count():
+                item = self._next(job, source, meter)
+                if item is None:
+                    break
+                if count == shard.items:
+                    raise _miscounted(shard.items, "more")
+                yield item
+        finally:
+            if isinstance(source, Generator):
+                source.close()  # a decoder and its file, not left to whoever still holds an error's traceback
         if 0 < count < shard.items:
             raise _miscounted(shard.items, f"only {count}")
+
+    def _next(self, job: Job, source: Iterator[Item], meter: FetchMeter) -> Item | None:
+        job.check()
+        started, waited_s = self.clock.monotonic(), meter.wait_s
+        with job.working("decoding", started):
+            item = next(source, None)
+        if item is not None:
+            time, waited_s = job.time_of(item.index), meter.wait_s - waited_s
+            time.fetch_s, time.decode_s = waited_s, max(0.0, self.clock.monotonic() - started - waited_s)
+            job.megapixels += _megapixels(item.pixels)
+        return item
 
     def _batch(self, job: Job, number: int, items: list[Item]) -> Batch:
         assert job.scorer is not None

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from dropscore.cloud.ports import BlobStore, Clock, MessageQueue
 from dropscore.contracts.codec import decode
@@ -15,13 +16,15 @@ from gpu_worker.caretaker import Caretaker, Watch
 from gpu_worker.job import Job, Stop
 from gpu_worker.lanes import Lanes, Wanted
 from gpu_worker.leases import Heartbeat, Lease
-from gpu_worker.loading import Models
 from gpu_worker.nudges import Nudges
 from gpu_worker.pace import Pace
 from gpu_worker.run_logs import RunLogs
 from gpu_worker.runs import CancelMarks
 from gpu_worker.settle import Settling
-from gpu_worker.stages import Stages
+
+if TYPE_CHECKING:  # both import torch, which comes later
+    from gpu_worker.loading import Models
+    from gpu_worker.stages import Stages
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +57,8 @@ class Scoring:
     """The worker's device side, made once torch is imported and the device is known."""
 
     board: Board
-    stages: Stages
-    models: Models
+    stages: "Stages"
+    models: "Models"
     settling: Settling
     pace: Pace
     lanes: int

@@ -1,0 +1,170 @@
+"""How many messages are taken, from which lane, and how often it is asked."""
+
+import pytest
+
+from dropscore.cloud.memory import ManualClock, MemoryQueue
+from dropscore.contracts.names import QueueName
+from gpu_worker.lanes import BUSY_WAIT_S, URGENT_LOOK_S, Lanes, Wanted
+
+URGENT, NORMAL, OFFPEAK = QueueName.SHARDS_URGENT, QueueName.SHARDS_NORMAL, QueueName.SHARDS_OFFPEAK
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def queue(clock: ManualClock) -> MemoryQueue:
+    return MemoryQueue(clock)
+
+
+@pytest.fixture
+def lanes(queue: MemoryQueue, clock: ManualClock) -> Lanes:
+    return Lanes(queue, clock, lease_s=30.0, keep=lambda lease: None)
+
+
+def send(queue: MemoryQueue, lane: QueueName, count: int = 1) -> None:
+    for number in range(count):
+        queue.send(lane, f"{lane} {number}".encode())
+
+
+def started(lanes: Lanes) -> str | None:
+    lease = lanes.next()
+    return None if lease is None else lease.message.body.decode().split()[0]
+
+
+@pytest.mark.parametrize(
+    ("room", "shard_s", "taken"),
+    [
+        pytest.param(1, None, 2, id="nothing measured yet: one to start and one ahead"),
+        pytest.param(1, 30.0, 1, id="long shards: only what can start, others get their share"),
+        pytest.param(2, 1.0, 5, id="three seconds ahead of what can start"),
+        pytest.param(1, 0.010, 32, id="tiny shards: as many as a call gives"),
+        pytest.param(0, 0.5, 6, id="no room: the buffer alone"),
+        pytest.param(0, 30.0, 0, id="no room and long shards: none"),
+    ],
+)
+def test_as_many_are_leased_as_a_few_seconds_of_work(queue, lanes, room, shard_s, taken):
+    send(queue, NORMAL, 100)
+    lanes.fill(Wanted(room=room, shard_s=shard_s))
+    assert len(lanes) == taken
+
+
+def test_nothing_is_asked_while_the_buffer_is_half_full(queue, lanes):
+    send(queue, NORMAL, 100)
+    wanted = Wanted(room=1, shard_s=0.25)
+    lanes.fill(wanted)
+    asked = queue.operations.total()
+    for _ in range(5):
+        lanes.next()
+    assert not lanes.fill(wanted)
+    assert queue.operations.total() == asked
+
+
+def test_under_load_a_call_gives_many_messages(queue, lanes, clock):
+    send(queue, NORMAL, 640)
+    calls = 0
+    while len(queue.bodies(NORMAL)) > 0:
+        before = queue.operations.targets("queue.get").count(NORMAL)
+        lanes.fill(Wanted(room=1, shard_s=0.01))
+        calls += queue.operations.targets("queue.get").count(NORMAL) - before
+        lease = lanes.next()
+        assert lease is not None
+        lease.delete()
+        clock.advance(0.01)
+    assert 640 / calls >= 16
+
+
+def test_urgent_messages_go_first(queue, lanes):
+    for lane in (OFFPEAK, NORMAL, URGENT):
+        send(queue, lane)
+    lanes.fill(Wanted(room=1, shard_s=30.0))
+    assert started(lanes) == URGENT
+
+
+def test_an_urgent_message_overtakes_those_already_leased(queue, lanes, clock):
+    send(queue, NORMAL, 5)
+    lanes.fill(Wanted(room=5, shard_s=1.0))
+    assert started(lanes) == NORMAL
+    send(queue, URGENT)
+    clock.advance(URGENT_LOOK_S)
+    assert started(lanes) == URGENT
+    assert started(lanes) == NORMAL
+
+
+def test_the_urgent_lane_is_not_asked_more_than_once_a_second_while_there_is_work(queue, lanes, clock):
+    send(queue, NORMAL, 32)
+    lanes.fill(Wanted(room=1, shard_s=0.01))
+    for _ in range(30):
+        lanes.next()
+        clock.advance(0.05)
+    assert queue.operations.targets("queue.get").count(URGENT) <= 3
+
+
+def test_the_lowest_lane_waits_until_the_others_are_empty(queue, lanes):
+    send(queue, OFFPEAK)
+    send(queue, NORMAL)
+    lanes.fill(Wanted(room=1, shard_s=30.0))
+    assert started(lanes) == NORMAL
+    lanes.fill(Wanted(room=1, shard_s=30.0))
+    assert started(lanes) == OFFPEAK
+
+
+def test_polling_begins_at_ten_milliseconds_and_settles_at_four_requests_a_second(queue, lanes, clock):
+    wanted = Wanted(room=1, shard_s=None)
+    lanes.fill(wanted)
+    assert lanes.wait_s == pytest.approx(0.010)
+    for _ in range(20):
+        clock.advance(lanes.wait_s)
+        lanes.fill(wanted)
+    before, began = queue.operations.total(), clock.monotonic()
+    while clock.monotonic() - began < 60.0:
+        clock.advance(lanes.wait_s)
+        lanes.fill(wanted)
+    assert (queue.operations.total() - before) / (clock.monotonic() - began) <= 4.0
+
+
+def test_every_lane_is_still_looked_at_when_idle(queue, lanes, clock):
+    wanted = Wanted(room=1, shard_s=None)
+    for _ in range(40):
+        clock.advance(lanes.wait_s)
+        lanes.fill(wanted)
+    asked = queue.operations.targets("queue.get")[-40:]
+    assert {URGENT, NORMAL, OFFPEAK} == set(asked)
+
+
+def test_work_makes_polling_quick_again(queue, lanes, clock):
+    wanted = Wanted(room=1, shard_s=30.0)
+    for _ in range(20):
+        clock.advance(lanes.wait_s)
+        lanes.fill(wanted)
+    send(queue, NORMAL)
+    clock.advance(lanes.wait_s)
+    assert lanes.fill(wanted)
+    lanes.next()
+    lanes.fill(wanted)
+    assert lanes.wait_s == pytest.approx(0.010)
+
+
+def test_a_busy_device_makes_no_hurry_but_an_idle_one_does(lanes, queue, clock):
+    lanes.fill(Wanted(room=0, shard_s=0.5))
+    assert lanes.wait_s == pytest.approx(BUSY_WAIT_S)
+    send(queue, NORMAL)
+    assert not lanes.fill(Wanted(room=0, shard_s=0.5))
+    assert lanes.fill(Wanted(room=1, shard_s=0.5))
+
+
+def test_nothing_is_asked_before_its_time(lanes, queue):
+    wanted = Wanted(room=1, shard_s=None)
+    lanes.fill(wanted)
+    asked = queue.operations.total()
+    lanes.fill(wanted)
+    assert queue.operations.total() == asked
+
+
+def test_drained_messages_are_gone_from_the_buffer(lanes, queue):
+    send(queue, NORMAL, 3)
+    lanes.fill(Wanted(room=3, shard_s=None))
+    assert len(list(lanes.drain())) == 3
+    assert lanes.next() is None
