@@ -59,7 +59,8 @@ def root(
 def up(context: typer.Context, debug: Debug = False) -> None:
     """Start the local cloud in this terminal.
 
-    It is every Azure service that dropscore uses, on this machine; Ctrl-C stops it. Further options are those of `python -m localcloud up`, such as --detach.
+    It is every Azure service that dropscore uses, on this machine; Ctrl-C stops it. Further options are those of
+    `python -m localcloud up`, such as --detach.
     """
     from dropscore.cli.local import local_cloud
     from dropscore.cli.session import open_session

@@ -1,5 +1,7 @@
 """Tables of runs, and one run in full."""
 
+from typing import Final
+
 from rich.table import Table
 from rich.text import Text
 
@@ -9,6 +11,8 @@ from dropscore.cli.session import Session
 from dropscore.cli.views import RunView
 from dropscore.cli.watch import show_end
 from dropscore.contracts.run import RunStatus
+
+WIDE_COLUMNS: Final = 100
 
 
 def list_runs(session: Session, *, status: str | None, workload: str | None, most: int) -> None:
@@ -20,12 +24,7 @@ def list_runs(session: Session, *, status: str | None, workload: str | None, mos
     if not runs:
         session.screen.say("There are no runs like this.")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    for name in ("run", "status", "workload", "items", "created (UTC)"):
-        table.add_column(name, justify="right" if name == "items" else "left", no_wrap=True)
-    for run in runs:
-        table.add_row(*_row(run))
-    session.screen.show(table)
+    session.screen.show(_table(runs, session))
 
 
 def show_run(session: Session, run: str) -> None:
@@ -47,11 +46,20 @@ def show_run(session: Session, run: str) -> None:
         session.screen.show(f"Watch it with: dropscore watch {state.run_id}")
 
 
-def _row(run: RunView) -> tuple[str | Text, ...]:
-    state = run.state
-    items = f"{state.items_done:,}/{state.items_total:,}" if state.items_total else "–"
-    created = wording.moment(state.created_at)
-    return state.run_id, wording.status(state.status), state.workload or "–", items, created
+def _table(runs: list[RunView], session: Session) -> Table:
+    """The list; ids are never cut, since they are there to be copied. The workload is left out on narrow screens."""
+    wide = session.screen.out.width >= WIDE_COLUMNS
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    table.add_column("run", no_wrap=True, min_width=max(len(run.state.run_id) for run in runs))
+    for name in ("status", "items", "created", "workload")[: 4 if wide else 3]:
+        table.add_column(name, justify="right" if name == "items" else "left", no_wrap=True)
+    for run in runs:
+        state = run.state
+        items = f"{state.items_done:,}/{state.items_total:,}" if state.items_total else "–"
+        age = wording.age(state.created_at, session.now())
+        cells: list[str | Text] = [state.run_id, wording.status(state.status), items, age, state.workload or "–"]
+        table.add_row(*cells[: 5 if wide else 4])
+    return table
 
 
 def _facts(view: RunView) -> list[tuple[str, str | Text]]:

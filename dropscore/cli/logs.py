@@ -60,8 +60,10 @@ class LogTail:
         self._prefix = layout.logs_prefix(run_id)
         self._read: dict[str, int] = {}
 
-    def news(self) -> list[LogLine]:
-        """Whole lines that are new since the last call, in the order of time."""
+    def news(self, *, last: bool) -> list[LogLine]:
+        """Lines that are new since the last call, in the order of time. A line whose end is not there yet is kept for
+        later, unless nothing more is to come (`last`).
+        """
         fresh: list[LogLine] = []
         for info in self._blobs.list(self._prefix):
             name = info.path.name
@@ -70,7 +72,7 @@ class LogTail:
                 continue
             start = start if info.size_bytes > start else 0
             data = self._blobs.get_range(info.path, start, info.size_bytes - start)
-            whole = data.rfind(b"\n") + 1 or len(data)
+            whole = len(data) if last else data.rfind(b"\n") + 1
             self._read[name] = start + whole
             fresh += _lines(name.removeprefix(self._prefix.name).removesuffix(".log"), data[:whole])
         return sorted(fresh, key=lambda line: line.order)
@@ -85,7 +87,7 @@ def show_logs(session: Session, run: str, *, actor: str, item: int | None, follo
     tail = LogTail(blobs, run_id)
     while True:
         ended = not follow or session.api().run(run_id).state.status.ended
-        for line in filter(wanted, tail.news()):
+        for line in filter(wanted, tail.news(last=ended)):
             _print(session, line)
         if ended:
             return

@@ -54,7 +54,7 @@ def _value(name: str, text: str, types: frozenset[str]) -> Json:
     if "string" in types or not types:
         return text
     wanted = " or ".join(sorted(types - {"null"}))
-    raise _invalid(name, f"the option {name!r} takes a value of type {wanted}, got {text!r}", f"Give a {wanted}.")
+    raise _invalid(name, f"the option {name!r} is no {wanted}: {text!r}", f"Give a value of type {wanted}.")
 
 
 def _number(text: str, *, whole: bool) -> int | float | None:

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +13,7 @@ import typer
 from dropscore.cli.client import Api, RefusedError
 from dropscore.cli.exits import Exit, exit_of_failure
 from dropscore.cli.screen import Screen
+from dropscore.cloud.clock import SystemClock
 from dropscore.cloud.lazy import Lazy
 from dropscore.cloud.ports import BlobStore
 from dropscore.cloud.settings import ClientSettings
@@ -37,7 +38,9 @@ class Session:
     data_account: Callable[[], str]
     """Name of the account that holds triggers, inputs and outputs."""
     pause: Callable[[float], None] = time.sleep
-    monotonic: Callable[[], float] = field(default=time.monotonic)
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], str] = SystemClock().now
+    """UTC, ISO 8601."""
 
 
 @contextmanager

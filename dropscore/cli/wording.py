@@ -1,5 +1,6 @@
 """Figures and words of a run as the command line says them."""
 
+from datetime import datetime
 from typing import Final
 
 from rich.text import Text
@@ -41,6 +42,18 @@ def items(done: int, total: int) -> str:
 def moment(iso: str) -> str:
     """`2026-03-01 09:30:05` of ISO 8601 in UTC."""
     return f"{iso[:10]} {iso[11:19]}"
+
+
+def age(then: str, now: str) -> str:
+    """`12 s ago`, `3 min ago`, `2 h ago`, `4 days ago`."""
+    seconds = max(0, int((datetime.fromisoformat(now) - datetime.fromisoformat(then)).total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s ago"
+    if seconds < 3600:
+        return f"{seconds // 60} min ago"
+    if seconds < 2 * 86_400:
+        return f"{seconds // 3600} h ago"
+    return f"{seconds // 86_400} days ago"
 
 
 def size(size_bytes: int) -> str:
