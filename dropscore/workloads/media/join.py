@@ -1,12 +1,15 @@
-"""Join segments into one video by copying packets: nothing is encoded again.
+"""Join parts into videos by copying packets: nothing is encoded again.
 
 Sound, subtitles, chapters and tags come from the source, bit for bit and with their own times; the picture keeps
-the source's times, so that both stay as far apart as they were.
+the source's times, so that both stay as far apart as they were. Several videos (the result, the comparison) are
+written in one pass over the parts.
 """
 
 import heapq
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
@@ -14,10 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import av
-from av.container import InputContainer, OutputContainer
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard
-from av.video.stream import VideoStream
 
 from dropscore.workloads.base import Binary
 from dropscore.workloads.media.files import GuardedFile
@@ -33,43 +35,77 @@ _OWN_TAGS: Final = frozenset({"major_brand", "minor_version", "compatible_brands
 
 
 class JoinError(Exception):
-    """The segments do not fit together; the message says how."""
+    """The parts do not fit together; the message says how."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One shard's frames: track `track` of a part, shown from `from_pts` to `to_pts` (exclusive), in ticks."""
+    """One shard's part: `frames` frames shown from `from_pts` to `to_pts` (exclusive), in ticks of the video."""
 
     part: Part
-    track: int
     frames: int
     from_pts: int
     to_pts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JoinSpec:
-    """What the joined file is like. `format` is FFmpeg's name of the container, `matrix` its display matrix.
-
-    `copied` are the numbers of the source's streams that come along.
+class Target:
+    """A video to write: from which track of the parts, where, as which of FFmpeg's containers, turned by which
+    display matrix.
     """
 
+    path: Path
+    track: int
     format: str
-    time_base: Fraction
     matrix: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The video that the parts were made from. `copied` are the numbers of its streams that come along."""
+
+    file: Binary
+    name: str
+    stream: int
     copied: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """What was written. `pts` are the frames' times in ticks of the spec's time base."""
+    """What was written to each target. `pts` are the frames' times in ticks of the video's time base; `copies_cut`
+    says that damage in the source ended the copied streams early.
+    """
 
     pts: tuple[int, ...]
     copied_packets: int
+    copies_cut: bool
 
 
-def join(target: Path, spec: JoinSpec, segments: Iterable[Segment], source: Binary, name: str) -> Joined:
-    """Write `target` from segments, in order, and the copied streams of the source called `name` in messages.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    """A frame to write: its place in a segment, its time and its duration in ticks."""
+
+    time_s: float
+    segment: Segment
+    number: int
+    pts: int
+    duration: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Copy:
+    """A packet of the source's stream `stream`, to write as it is."""
+
+    time_s: float
+    stream: int
+    packet: "AnyPacket"
+
+
+type _Thing = _Frame | _Copy
+
+
+def join(targets: Sequence[Target], time_base: Fraction, segments: Iterable[Segment], source: Source) -> Joined:
+    """Write the targets from segments, in order, and the copied streams of the source.
 
     Raises `JoinError` when a segment lacks frames, overlaps the one before or was encoded differently, and
     whatever reading the source raises.
@@ -77,131 +113,150 @@ def join(target: Path, spec: JoinSpec, segments: Iterable[Segment], source: Bina
     waiting = iter(segments)
     first = next(waiting, None)
     if first is None:
-        raise JoinError("there is no segment")
-    guarded = GuardedFile(source)
-    with (
-        open_container(guarded, sniff_file(source), name) as origin,
-        av.open(BytesIO(first.part.header), "r", format="mov") as template,
-        av.open(str(target), "w", format=spec.format, container_options=_options(spec, origin)) as out,
-    ):
-        picture = _add_picture(out, template, first, spec, origin)
-        streams = _add_copied(out, origin, spec.copied)
-        _copy_tags(out, origin)
-        frames = _Frames(spec.time_base, picture, first.part.tracks[first.track].description)
-        copied = 0
-        copies = _copies(origin, streams)
-        for packet in heapq.merge(frames.packets(_chain(first, waiting)), copies, key=_decode_time):
-            copied += packet.stream is not picture
-            out.mux_one(packet)
+        raise JoinError("there is no part")
+    guarded = GuardedFile(source.file)
+    pts: list[int] = []
+    copies = _Copies(source.copied)
+    with ExitStack() as stack:
+        origin = stack.enter_context(open_container(guarded, sniff_file(source.file), source.name))
+        outputs = [_Output(stack, target, time_base, first, origin, source) for target in targets]
+        frames = _frames(first, waiting, time_base, [target.track for target in targets])
+        things: Iterator[_Thing] = heapq.merge(frames, copies.packets(origin), key=lambda thing: thing.time_s)
+        for thing in things:
+            for output in outputs:
+                output.write(thing)
+            if isinstance(thing, _Frame):
+                pts.append(thing.pts)
         guarded.check()
-    return Joined(pts=tuple(frames.pts), copied_packets=copied)
+    return Joined(pts=tuple(pts), copied_packets=copies.count, copies_cut=copies.cut)
 
 
-class _Frames:
-    """Turns segments into packets of the joined stream, and remembers the frames' times."""
+class _Output:
+    """One target, open for writing."""
 
-    def __init__(self, time_base: Fraction, stream: VideoStream, description: bytes) -> None:
-        self._base = time_base
-        self._stream = stream
-        self._description = description
-        self.pts: list[int] = []
+    def __init__(
+        self,
+        stack: ExitStack,
+        target: Target,
+        time_base: Fraction,
+        first: Segment,
+        origin: InputContainer,
+        source: Source,
+    ) -> None:
+        template = stack.enter_context(av.open(BytesIO(first.part.header), "r", format="mov"))
+        options = _options(target.format, time_base, origin, source.copied)
+        self._out = stack.enter_context(av.open(str(target.path), "w", format=target.format, container_options=options))
+        self._track, self._base = target.track, time_base
+        self._picture = self._out.add_stream_from_template(template.streams.video[target.track])
+        self._picture.time_base = Fraction(1, time_base.denominator)
+        self._picture.set_display_matrix(target.matrix)
+        self._picture.metadata.update(_tags(origin.streams[source.stream].metadata))
+        self._copied = {index: self._add_copied(origin, index) for index in source.copied}
+        self._out.metadata.update(_tags(origin.metadata))
+        self._out.set_chapters(origin.chapters())
 
-    def packets(self, segments: Iterable[Segment]) -> Iterator[AnyPacket]:
-        for segment in segments:
-            track = segment.part.tracks[segment.track]
-            times = self._times(segment)
-            for number, pts in enumerate(times):
-                packet: AnyPacket = Packet(segment.part.packet(segment.track, number))  # type: ignore[arg-type]
-                packet.stream, packet.time_base = self._stream, self._base
-                packet.pts = packet.dts = pts
-                packet.duration = (times[number + 1] if number + 1 < len(times) else segment.to_pts) - pts
-                packet.is_keyframe = number in track.keys
-                yield packet
-            self.pts += times
+    def write(self, thing: _Thing) -> None:
+        """Write a frame, or a packet of a copied stream."""
+        self._out.mux_one(self._packet_of(thing) if isinstance(thing, _Frame) else self._redirected(thing))
 
-    def _times(self, segment: Segment) -> list[int]:
-        """The times of a segment's frames in ticks of the video, checked."""
-        track = segment.part.tracks[segment.track]
-        if track.description != self._description:
-            raise JoinError("a part was encoded with other settings or another encoder than the first")
-        times: list[int] = (track.pts // self._base.numerator + segment.from_pts).tolist()
-        if track.timescale != self._base.denominator or len(times) != segment.frames or 0 not in track.keys:
+    def _add_copied(self, origin: InputContainer, index: int) -> Any:
+        original = origin.streams[index]
+        stream = self._out.add_stream_from_template(original, opaque=True)
+        stream.metadata.update(_tags(original.metadata))
+        stream.disposition = original.disposition
+        return stream
+
+    def _packet_of(self, frame: _Frame) -> "AnyPacket":
+        part = frame.segment.part
+        packet: AnyPacket = Packet(part.packet(self._track, frame.number))  # type: ignore[arg-type]  # any buffer will do
+        packet.stream, packet.time_base = self._picture, self._base
+        packet.pts = packet.dts = frame.pts
+        packet.duration = frame.duration
+        packet.is_keyframe = frame.number in part.tracks[self._track].keys
+        return packet
+
+    def _redirected(self, copy: _Copy) -> "AnyPacket":
+        """The packet, addressed to this output."""
+        copy.packet.stream = self._copied[copy.stream]
+        return copy.packet
+
+
+def _frames(first: Segment, waiting: Iterator[Segment], time_base: Fraction, tracks: Sequence[int]) -> Iterator[_Frame]:
+    """The frames of all segments."""
+    descriptions = [first.part.tracks[track].description for track in tracks]
+    last: int | None = None
+    tick_s = float(time_base)
+    for segment in itertools.chain((first,), waiting):
+        for track, description in zip(tracks, descriptions, strict=True):
+            if segment.part.tracks[track].description != description:
+                raise JoinError("a part was encoded with other settings, or by another encoder, than the first")
+        times = _times(segment, time_base, tracks, last)
+        ends = [*times[1:], segment.to_pts]
+        for number, (pts, end) in enumerate(zip(times, ends, strict=True)):
+            yield _Frame(time_s=pts * tick_s, segment=segment, number=number, pts=pts, duration=end - pts)
+        last = times[-1]
+
+
+def _times(segment: Segment, time_base: Fraction, tracks: Sequence[int], last: int | None) -> list[int]:
+    """The times of a segment's frames in ticks of the video, checked on every track."""
+    times: list[int] = []
+    for track in (segment.part.tracks[number] for number in tracks):
+        times = (track.pts // time_base.numerator + segment.from_pts).tolist()
+        if track.timescale != time_base.denominator or len(times) != segment.frames or 0 not in track.keys:
             raise JoinError(f"a part holds {len(times)} frames where {segment.frames} belong")
         ordered = all(now < after for now, after in zip(times, [*times[1:], segment.to_pts], strict=True))
-        if not ordered or (self.pts and times[0] <= self.pts[-1]):
-            raise JoinError(f"the frames from {segment.from_pts} on are out of order")
-        return times
+        if not ordered or times[0] != segment.from_pts or (last is not None and times[0] <= last):
+            raise JoinError(f"the frames from tick {segment.from_pts} on are out of order")
+    return times
 
 
-def _chain(first: Segment, waiting: Iterator[Segment]) -> Iterator[Segment]:
-    yield first
-    yield from waiting
+class _Copies:
+    """The packets of the copied streams: how many there were, and whether damage ended them early."""
+
+    def __init__(self, streams: Sequence[int]) -> None:
+        self._streams = streams
+        self.count = 0
+        self.cut = False
+
+    def packets(self, origin: InputContainer) -> Iterator[_Copy]:
+        """The packets in the source's order. Times that do not rise, which no muxer takes, are moved on by a tick."""
+        last: dict[int, int] = {}
+        for packet in self._read(origin):
+            index, dts = packet.stream.index, packet.dts if packet.dts is not None else packet.pts
+            if packet.size == 0 or packet.is_corrupt or dts is None:
+                continue
+            packet.dts = last[index] = max(dts, last.get(index, dts - 1) + 1)
+            packet.pts = max(packet.pts, packet.dts) if packet.pts is not None else packet.dts
+            base = packet.time_base
+            self.count += 1
+            yield _Copy(time_s=packet.dts * base.numerator / base.denominator, stream=index, packet=packet)
+
+    def _read(self, origin: InputContainer) -> "Iterator[AnyPacket]":
+        if not self._streams:
+            return
+        for stream in origin.streams:
+            stream.discard = Discard.default if stream.index in self._streams else Discard.all
+        try:
+            yield from origin.demux([origin.streams[index] for index in self._streams])
+        except av.FFmpegError:
+            self.cut = True
 
 
-def _decode_time(packet: AnyPacket) -> float:
-    return float(packet.dts or 0) * packet.time_base.numerator / packet.time_base.denominator
-
-
-def _options(spec: JoinSpec, origin: InputContainer) -> dict[str, str]:
+def _options(format_: str, time_base: Fraction, origin: InputContainer, copied: Sequence[int]) -> dict[str, str]:
     """Muxer options: the index first, the video's own ticks, and edit lists as exact as the finest of all ticks."""
-    if spec.format == "matroska":
-        return {"fflags": "+bitexact", "reserve_index_space": "50000"}
-    finest = spec.time_base.denominator
-    for index in spec.copied:
+    if format_ == "matroska":
+        return {"fflags": "+bitexact", "cues_to_front": "1"}
+    finest = time_base.denominator
+    for index in copied:
         finer = math.lcm(finest, origin.streams[index].time_base.denominator)
         finest = finer if finer <= _MAX_TIMESCALE else finest
     return {
         "fflags": "+bitexact",
         "movflags": "+faststart",
-        "video_track_timescale": str(spec.time_base.denominator),
+        "video_track_timescale": str(time_base.denominator),
         "movie_timescale": str(finest),
     }
 
 
-def _add_picture(
-    out: OutputContainer, template: InputContainer, first: Segment, spec: JoinSpec, origin: InputContainer
-) -> VideoStream:
-    stream = out.add_stream_from_template(template.streams.video[first.track])
-    stream.time_base = Fraction(1, spec.time_base.denominator)
-    if spec.matrix is not None:
-        stream.set_display_matrix(spec.matrix)
-    stream.metadata.update(_tags(origin.streams.video[0].metadata))
-    return stream
-
-
-def _add_copied(out: OutputContainer, origin: InputContainer, copied: Sequence[int]) -> dict[int, Any]:
-    """A stream of the output for each copied one of the source."""
-    streams = {}
-    for index in copied:
-        original = origin.streams[index]
-        stream = out.add_stream_from_template(original, opaque=True)
-        stream.metadata.update(_tags(original.metadata))
-        stream.disposition = original.disposition
-        streams[index] = stream
-    return streams
-
-
-def _copy_tags(out: OutputContainer, origin: InputContainer) -> None:
-    out.metadata.update(_tags(origin.metadata))
-    chapters = origin.chapters()
-    if chapters:
-        out.set_chapters(chapters)
-
-
 def _tags(tags: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if key.lower() not in _OWN_TAGS}
-
-
-def _copies(origin: InputContainer, streams: dict[int, Any]) -> Iterator[AnyPacket]:
-    """The packets of the copied streams in the source's order, addressed to their streams of the output."""
-    if not streams:
-        return
-    for stream in origin.streams:
-        stream.discard = Discard.default if stream.index in streams else Discard.all
-    for packet in origin.demux([origin.streams[index] for index in streams]):
-        if packet.size == 0 or packet.is_corrupt or (packet.pts is None and packet.dts is None):
-            continue
-        packet.dts = packet.dts if packet.dts is not None else packet.pts
-        packet.pts = packet.pts if packet.pts is not None else packet.dts
-        packet.stream = streams[packet.stream.index]
-        yield packet

@@ -18,6 +18,8 @@ from dropscore.workloads.media.orientation import orientation_of, read_matrix
 from dropscore.workloads.media.scan import Listing, first_frames, list_by_decoding, list_packets, time_of
 
 MAX_FRAMES: Final = 5_000_000
+MAX_TICKS_A_SECOND: Final = 2**31 - 1
+"""Finest time base that an MP4 file can have."""
 
 _HIDDEN_FRAMES: Final = frozenset({"vp8"})
 """Codecs with packets that show nothing and do not say so."""
@@ -61,6 +63,10 @@ def _timeline(opened: OpenVideo, listing: Listing, *, exact: bool, head: int) ->
         code = Code.INPUT_LIMIT if len(pts) else Code.INPUT_UNREADABLE
         raise FailedError.of(code, f"{opened.name!r} has {problem}", input=opened.name)
     base = _fraction(opened.stream.time_base)
+    if not 0 < base.denominator <= MAX_TICKS_A_SECOND or base <= 0:
+        raise FailedError.of(
+            Code.INPUT_UNSUPPORTED, f"{opened.name!r} counts time in units of {base} s", input=opened.name
+        )
     duration = listing.last[1] if listing.last else 0
     if duration <= 0:
         rate = _fraction(opened.stream.average_rate) if opened.stream.average_rate else Fraction(25)

@@ -47,7 +47,7 @@ MATROSKA = _video("matroska", "a Matroska or WebM file")
 AVI = _video("avi", "an AVI file")
 MPEG_TS = _video("mpegts", "an MPEG transport stream")
 
-READABLE = "videos as MP4, MOV, MKV, WebM, AVI or MPEG-TS, pictures as JPEG, PNG, WebP, TIFF or BMP"
+READABLE = "videos as MP4, MOV, MKV, WebM, AVI or MPEG-TS, pictures as JPEG, PNG, WebP or BMP"
 """What can be read, for messages."""
 
 _STARTS: tuple[tuple[bytes, Sniffed], ...] = (
@@ -55,8 +55,8 @@ _STARTS: tuple[tuple[bytes, Sniffed], ...] = (
     (b"\xff\xd8\xff", _picture("JPEG", "a JPEG picture")),
     (b"\x89PNG\r\n\x1a\n", _picture("PNG", "a PNG picture")),
     (b"BM", _picture("BMP", "a BMP picture")),
-    (b"II*\x00", _picture("TIFF", "a TIFF picture")),
-    (b"MM\x00*", _picture("TIFF", "a TIFF picture")),
+    (b"II*\x00", _other("a TIFF picture")),
+    (b"MM\x00*", _other("a TIFF picture")),
     (b"GIF8", _other("a GIF picture")),
     (b"FLV\x01", _other("a Flash video")),
     (b"OggS", _other("an Ogg file")),
