@@ -23,7 +23,7 @@ from dropscore.models.networks.transformer import FastTransformer, TransformerNe
 from dropscore.models.networks.vgg import Vgg19
 from dropscore.workloads.base import InputFiles, Item, LoadRequest, Scorer, Sink, WorkloadOptions
 from dropscore.workloads.media.images import read_picture
-from dropscore.workloads.style_transfer import frames
+from dropscore.workloads.style_transfer.frames import open_sink, open_source
 from dropscore.workloads.style_transfer.model import Recipe, paint, style_of
 from dropscore.workloads.style_transfer.options import Method, StyleTransferOptions
 
@@ -203,10 +203,10 @@ class StyleTransferScoring:
         )
 
     def open_source(self, shard: ShardSpec, options: WorkloadOptions, inputs: InputFiles) -> Iterator[Item]:
-        return frames.open_source(shard, _ours(options), inputs)
+        return open_source(shard, _ours(options), inputs)
 
     def open_sink(self, shard: ShardSpec, options: WorkloadOptions) -> Sink:
-        return frames.open_sink(shard, _ours(options))
+        return open_sink(shard, _ours(options))
 
 
 SCORING = StyleTransferScoring()
