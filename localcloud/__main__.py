@@ -4,10 +4,14 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from localcloud.commands import UpOptions, down, status, up, up_detached
 from localcloud.home import Home
+
+# The product brings its own things into storage, as it would in Azure after a deployment.
+AFTER_START = ("python -m dropscore.cli models push-shipped",)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,7 +42,10 @@ def _parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the Function app; repeatable"
     )
     up_parser.add_argument(
-        "--after-start", action="append", default=[], metavar="COMMAND", help="run once everything is up; repeatable"
+        "--after-start",
+        action="append",
+        metavar="COMMAND",
+        help=f"run once everything is up; repeatable, '' for nothing (default: {AFTER_START[0]})",
     )
     commands.add_parser("down", help="stop what `up` started")
     commands.add_parser("status", help="say what is running")
@@ -54,8 +61,12 @@ def _up_options(options: argparse.Namespace) -> UpOptions:
         port=options.port,
         nodes=options.nodes,
         settings=settings,
-        after_start=tuple(tuple(shlex.split(command)) for command in options.after_start),
+        after_start=tuple(tuple(shlex.split(command)) for command in _after_start(options) if command),
     )
+
+
+def _after_start(options: argparse.Namespace) -> Sequence[str]:
+    return AFTER_START if options.after_start is None else options.after_start
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -95,7 +95,7 @@ def _arguments(options: UpOptions) -> list[str]:
     arguments = ["--app", str(options.app), "--nodes", str(options.nodes)]
     arguments += ["--port", str(options.port)] if options.port is not None else []
     arguments += [f"--set={name}={value}" for name, value in options.settings.items()]
-    return arguments + [f"--after-start={shlex.join(command)}" for command in options.after_start]
+    return arguments + [f"--after-start={shlex.join(command)}" for command in options.after_start or ((),)]
 
 
 def down(home: Home) -> int:
@@ -103,16 +103,35 @@ def down(home: Home) -> int:
     if (holder := _holder(home)) is None:
         sys.stdout.write(f"No local cloud is running in {home.root}.\n")
         return OK
-    os.kill(int(holder["pid"]), signal.SIGTERM)
     try:
-        for lock in (home.supervisor_lock, home.processes_lock):
-            with exclusive(lock, patience_s=STOP_LIMIT_S):
-                continue
-    except LockedError:
+        _end(int(holder["pid"]))
+        with exclusive(home.processes_lock, patience_s=STOP_LIMIT_S):
+            pass
+    except (LockedError, TimeoutError):
         sys.stderr.write(f"The local cloud (process {holder['pid']}) has not ended in {STOP_LIMIT_S:.0f} s.\n")
         return FAILED
     sys.stdout.write("The local cloud is down.\n")
     return OK
+
+
+def _end(pid: int) -> None:
+    """Ask a process to end, and wait for it. Raises `TimeoutError`."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_LIMIT_S
+        while _lives(pid):
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            time.sleep(0.02)
+    except ProcessLookupError:
+        return
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process runs; on Linux, one that has ended and waits to be reaped does not."""
+    os.kill(pid, 0)
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def status(home: Home) -> int:

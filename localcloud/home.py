@@ -116,6 +116,7 @@ def _bind(port: int) -> socket.socket:
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         holder.bind((HOST, port))
+        holder.listen()  # only then is the port refused to everybody else
     except OSError:
         holder.close()
         raise

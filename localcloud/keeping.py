@@ -62,21 +62,27 @@ class Keeping:
             began = time.monotonic()
             reason = await self._run_once()
             failures = 0 if time.monotonic() - began > HEALTHY_S else failures
+            await self._end_present()
             pause_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
             self._say("cloud", f"{self.service.name} {reason}; it is started again in {pause_s:g} s.")
             await asyncio.sleep(pause_s)
             failures += 1
             self.restarts += 1
 
+    async def _end_present(self) -> None:
+        """End the process, if there is one that still lives."""
+        process, self.process = self.process, None
+        if process is not None and not await process.stop():
+            self._say("cloud", f"{self.service.name} did not end in {self.service.stop_limit_s:.0f} s and was killed.")
+
     async def _run_once(self) -> str:
         """Run the service until it ends; says how it did."""
-        self.process = await start(self.service, say=self._say, inherit=self._inherit)
         try:
+            self.process = await start(self.service, say=self._say, inherit=self._inherit)
             said = await self.process.ready()
         except StartError as error:
             if not self.first.done():
                 raise
-            await self.process.stop()
             return f"failed: {error}"
         await self._on_ready(self, said)
         if not self.first.done():

@@ -102,7 +102,7 @@ class Process:
 
     async def _healthy(self) -> dict[str, Any]:
         if self.service.health_port is None:
-            return await self._said
+            return await asyncio.shield(self._said)
         while not await _answers(self.service.health_port):
             await asyncio.sleep(HEALTH_EVERY_S)
         return {}
@@ -120,19 +120,23 @@ async def start(service: Service, *, say: Say, inherit: tuple[int, ...] = ()) ->
     """Start a service in a session of its own. It keeps the descriptors in `inherit` open.
 
     Its standard input is a pipe that closes with us, and on Linux it gets SIGTERM when we die, however we die.
+    Raises `StartError`.
     """
-    process = await asyncio.create_subprocess_exec(
-        *service.command,
-        cwd=service.folder,
-        env={**os.environ, **service.environment},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        pass_fds=inherit,
-        start_new_session=True,  # a Ctrl-C is for the supervisor, which stops everything in order
-        preexec_fn=_die_with_parent(),
-        limit=LINE_LIMIT_BYTES,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *service.command,
+            cwd=service.folder,
+            env={**os.environ, **service.environment},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            pass_fds=inherit,
+            start_new_session=True,  # a Ctrl-C is for the supervisor, which stops everything in order
+            preexec_fn=_die_with_parent(),
+            limit=LINE_LIMIT_BYTES,
+        )
+    except OSError as error:
+        raise StartError(f"{service.name} could not be started: {error}") from error
     return Process(service, process, say)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from azure.batch import BatchClient
 from azure.batch.models import BatchPoolCreateOptions
 from azure.core.credentials import AzureNamedKeyCredential
-from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ServiceRequestError, ServiceResponseError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
@@ -25,7 +25,6 @@ PATIENCE_S = 60.0
 """How long to wait for services that are still starting."""
 RETRY_S = 0.05
 CONFLICT = 409
-"""What all three services answer when the thing exists."""
 
 
 def main() -> None:
@@ -75,8 +74,10 @@ def _make(make: Callable[[], object]) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(RETRY_S)
+        except ResourceExistsError:
+            return
         except HttpResponseError as error:
-            if error.status_code != CONFLICT:
+            if error.status_code != CONFLICT:  # how Batch says that the pool exists
                 raise
             return
         else:

@@ -79,7 +79,7 @@ class Supervisor:
         if keeping.service.name == "azurite":
             self._report_loss(said)
             if self._up:
-                await self._provision()
+                await self._provision_again()
         if self._up:
             self._say("cloud", f"{keeping.service.name} is up again.")
             self._write_cloud_file()
@@ -97,17 +97,25 @@ class Supervisor:
         if await self._run_once(provision_service(self._cloud)) != 0:
             raise StartError("containers, queues and pool could not be made; the reason stands above.")
 
+    async def _provision_again(self) -> None:
+        """Make what a loss may have taken away."""
+        try:
+            await self._provision()
+        except StartError as error:
+            self._say("cloud", f"Something is missing: {error}")
+
     async def _after_start(self, command: tuple[str, ...]) -> None:
-        if (code := await self._run_once(command_service(self._cloud, command))) != 0:
+        try:
+            code = await self._run_once(command_service(self._cloud, command))
+        except StartError as error:
+            self._say("cloud", str(error))
+            return
+        if code != 0:
             self._say("cloud", f"`{' '.join(command)}` ended with exit code {code}.")
 
     async def _run_once(self, service: Service) -> int:
         """Run a command to its end; it is ended early when this call is cancelled."""
-        try:
-            process = await start(service, say=self._say, inherit=self._inherit)
-        except OSError as error:
-            self._say("cloud", f"{service.command[0]} could not be started: {error}")
-            return 127
+        process = await start(service, say=self._say, inherit=self._inherit)
         try:
             return await process.wait()
         except asyncio.CancelledError:
