@@ -22,7 +22,8 @@ NO_COLOR turns colours off; output to a file or program never has any."""
 
 RUN_EXAMPLES = """\b
   dropscore run film.mp4 --workload style_transfer --watch
-  dropscore run photos/ -w style_transfer -o preserve_colour=true -o scale=0.5"""
+  dropscore run photos/ -w style_transfer -o preserve_colour=true -o scale=0.5
+  dropscore run a.jpg -w style_transfer -o method=optimisation -o style_image=@b.jpg"""
 
 IMPORT_EXAMPLES = """\b
   dropscore models import mosaic.pth --name mosaic --licence BSD-3-Clause"""
@@ -88,7 +89,10 @@ def run(
     *,
     workload: Annotated[str, typer.Option("--workload", "-w", help="What to do, such as style_transfer.")],
     option: Annotated[
-        list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", help="An option of the workload.")
+        list[str] | None,
+        typer.Option(
+            "--option", "-o", metavar="NAME=VALUE", help="An option of the workload; NAME=@FILE uploads a file for it."
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="name, name@version or name@alias of a model.")] = None,
     lane: Annotated[str | None, typer.Option(help="urgent, normal or offpeak.")] = None,

@@ -16,7 +16,10 @@ from dropscore.contracts.failures import Code
 from dropscore.contracts.plan import PlanIndex, ShardSpec
 
 LOOK_EVERY_S: Final = 0.5
-SHOWN_APART: Final = frozenset({"at", "level", "message", "actor", "run_id", "traceback"})
+SHOWN_APART: Final = frozenset({"at", "level", "message", "actor", "worker", "run_id", "traceback"})
+CONSOLE: Final = ".console"
+"""What a container printed lies beside its own log and mostly says the same."""
+ACTOR_COLUMNS: Final = 24
 STYLES: Final = {"warning": "yellow", "error": "bold red", "critical": "bold red"}
 
 
@@ -59,13 +62,15 @@ class LogTail:
         self._blobs = blobs
         self._prefix = layout.logs_prefix(run_id)
         self._read: dict[str, int] = {}
+        self._said: set[str] = set()
 
     def news(self, *, last: bool) -> list[LogLine]:
         """Lines that are new since the last call, in the order of time. A line whose end is not there yet is kept for
         later, unless nothing more is to come (`last`).
         """
         fresh: list[LogLine] = []
-        for info in self._blobs.list(self._prefix):
+        found = sorted(self._blobs.list(self._prefix), key=lambda info: CONSOLE in info.path.name)
+        for info in found:
             name = info.path.name
             start = self._read.get(name, 0)
             if info.size_bytes == start:
@@ -74,8 +79,17 @@ class LogTail:
             data = self._blobs.get_range(info.path, start, info.size_bytes - start)
             whole = len(data) if last else data.rfind(b"\n") + 1
             self._read[name] = start + whole
-            fresh += _lines(name.removeprefix(self._prefix.name).removesuffix(".log"), data[:whole])
+            fresh += self._unsaid(_lines(name.removeprefix(self._prefix.name).removesuffix(".log"), data[:whole]))
         return sorted(fresh, key=lambda line: line.order)
+
+    def _unsaid(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
+        """Leave out what a console repeats of a log."""
+        for line in lines:
+            if CONSOLE not in line.actor:
+                self._said.add(line.text)
+                yield line
+            elif line.text not in self._said:
+                yield line
 
 
 def show_logs(session: Session, run: str, *, actor: str, item: int | None, follow: bool) -> None:
@@ -135,10 +149,18 @@ def _print(session: Session, line: LogLine) -> None:
         Text.assemble(
             (f"{str(line.fields.get('at', ''))[11:23]}  ", "dim"),
             (f"{level:<8}", STYLES.get(level, "dim")),
-            (f"{line.actor}  ", "cyan"),
+            (f"{_short(line.actor)}  ", "cyan"),
             str(line.fields.get("message", "")),
             (f"  {more}" if more else "", "dim"),
         )
     )
     if traceback := line.fields.get("traceback"):
         session.screen.show(Text(str(traceback), style="dim"))
+
+
+def _short(actor: str) -> str:
+    """An actor's name in one column; long ones lose their middle."""
+    if len(actor) <= ACTOR_COLUMNS:
+        return actor
+    half = (ACTOR_COLUMNS - 1) // 2
+    return f"{actor[:half]}…{actor[-half:]}"

@@ -1,15 +1,20 @@
 """What the user names on the command line: files and folders to upload, and inputs that are there already."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from dropscore.contracts.base import Json
 from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
 
 THERE_ALREADY: Final = "inputs:"
 """`inputs:NAME` names a blob of the container `inputs` (`inputs:FOLDER/` all below it) and is not uploaded."""
+
+
+FROM_FILE: Final = "@"
+"""`--option style_image=@FILE` uploads a file for an option."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,19 @@ def find_sources(arguments: Sequence[str], prefix: str, kinds: Sequence[str]) ->
             uploads.append(upload)
             inputs.append(upload.name)
     return Sources(uploads=tuple(uploads), inputs=tuple(inputs), passed_over=passed_over)
+
+
+def find_option_files(options: Mapping[str, Json], prefix: str) -> tuple[dict[str, Json], tuple[Upload, ...]]:
+    """Options whose value is `@FILE` name a file to upload, such as a style picture: they get its blob name instead."""
+    settled = dict(options)
+    uploads = []
+    for name, value in options.items():
+        if isinstance(value, str) and value.startswith(FROM_FILE):
+            path = Path(value.removeprefix(FROM_FILE))
+            upload = _file(path, f"{prefix}/{name}/{_blob_part(path.name)}", ())
+            uploads.append(upload)
+            settled[name] = upload.name
+    return settled, tuple(uploads)
 
 
 def _folder(folder: Path, name: str, kinds: Sequence[str]) -> tuple[list[Upload], int]:

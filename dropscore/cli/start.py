@@ -12,7 +12,7 @@ from rich.text import Text
 from dropscore.cli.exits import Exit
 from dropscore.cli.options import read_options
 from dropscore.cli.session import Session
-from dropscore.cli.sources import find_sources
+from dropscore.cli.sources import find_option_files, find_sources
 from dropscore.cli.transfer import upload_all
 from dropscore.cli.watch import watch_run
 from dropscore.contracts import layout
@@ -41,13 +41,13 @@ class StartArguments:
 def start_run(session: Session, arguments: StartArguments) -> Exit:
     """Start a run, and watch it if asked to."""
     described = _described(session, arguments.workload)
-    options = read_options(arguments.options, described.get("options", {}))
     prefix = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    options, option_files = find_option_files(read_options(arguments.options, described.get("options", {})), prefix)
     sources = find_sources(arguments.files, prefix, described.get("input_kinds", ()))
     if sources.passed_over:
         session.screen.say(f"{sources.passed_over} files of other kinds are passed over.")
-    if sources.uploads:
-        upload_all(sources.uploads, session.blobs(), session.screen)
+    if uploads := (*option_files, *sources.uploads):
+        upload_all(uploads, session.blobs(), session.screen)
     request = _request(arguments, sources.inputs, options)
     if arguments.trigger:
         run_id, document = _drop_trigger(session, request, prefix)

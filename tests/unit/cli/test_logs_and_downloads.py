@@ -34,7 +34,7 @@ def logged(cloud: SmallCloud) -> SmallCloud:
         line("02.000000", "Scored a shard.", shard_id=0) + line("04.000000", "Scored a shard.", shard_id=1, retries=2),
     )
     blobs.put(layout.log(RUN, "stitch"), line("03.000000", "Something broke.", level="error", traceback="Traceback …"))
-    blobs.put(layout.log(RUN, "plan-1.console"), b"Killed\n")
+    blobs.put(layout.log(RUN, "plan-1.console"), line("01.000000", "Planned 4 items.") + b"Killed\n")
     shards = [ShardSpec(shard_id=n, input_index=0, first_item=2 * n, items=2) for n in range(2)]
     blobs.put(layout.plan_page(RUN, 1), b"\n".join(encode_bytes(shard) for shard in shards))
     index = PlanIndex(
@@ -55,6 +55,10 @@ def printed(cloud: SmallCloud, **arguments: object) -> list[str]:
     given = {"actor": "", "item": None, "follow": False, **arguments}
     show_logs(session.session, RUN, **given)  # type: ignore[arg-type]
     return session.out.splitlines()
+
+
+def test_what_a_console_repeats_of_a_log_is_shown_once(logged: SmallCloud) -> None:
+    assert len([text for text in printed(logged) if "Planned 4 items." in text]) == 1
 
 
 def test_lines_of_all_actors_come_in_the_order_of_time(logged: SmallCloud) -> None:

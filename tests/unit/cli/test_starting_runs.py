@@ -104,6 +104,18 @@ def test_options_get_the_types_of_the_workloads_schema(cloud: SmallCloud, film: 
     }
 
 
+def test_a_file_for_an_option_is_uploaded_and_named_by_it(cloud: SmallCloud, film: Path, tmp_path: Path) -> None:
+    (tmp_path / "style.jpg").write_bytes(b"brushes")
+
+    _, request = started(cloud, film, options=["method=optimisation", f"style_image=@{tmp_path / 'style.jpg'}"])
+
+    name = request.options["style_image"]
+    assert isinstance(name, str)
+    stored = cloud.memory.blobs.stored(layout.input_file(name))
+    assert stored is not None
+    assert stored.data == b"brushes"
+
+
 def test_model_lane_and_note_travel_along(cloud: SmallCloud, film: Path) -> None:
     _, request = started(cloud, film, model="mosaic@2", lane="urgent", note="opening night")
 
