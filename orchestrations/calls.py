@@ -29,7 +29,7 @@ def retries(policy: RunPolicy) -> RetryPolicy:
 
 
 def patient_retries(policy: RunPolicy) -> RetryPolicy:
-    """Retries for the steps without which a run has no end: minutes, where `retries` gives up within seconds."""
+    """Retries for the first step and the last ones of a run: they go on for minutes."""
     return _backing_off(policy, max(_PATIENT_ATTEMPTS, policy.activity_attempts))
 
 

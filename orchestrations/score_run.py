@@ -36,7 +36,7 @@ from dropscore.contracts.orchestration import (
 from dropscore.contracts.request import RunPolicy
 from dropscore.contracts.run import RunStatus
 from orchestrations import decisions
-from orchestrations.calls import Story, activity, child, guarded
+from orchestrations.calls import Story, activity, child, guarded, start_activity
 from orchestrations.waiting import longer
 
 _CLEANING_STEPS = 20
@@ -67,37 +67,39 @@ class _Run:
 
 
 def _score(run: _Run) -> Story[Finish]:
-    admission = yield from activity(run.ctx, ActivityName.ADMIT, RunRef(run_id=run.run_id), Admission, run.policy)
+    asked = RunRef(run_id=run.run_id)
+    admission = yield from activity(run.ctx, ActivityName.ADMIT, asked, Admission, run.policy, patient=True)
     run.lane, run.policy = admission.lane, admission.policy
     end = decisions.end_at_admission(admission)
     if end is not None:
         return end
 
-    yield from _record(run, RunStatus.PLANNING)
-    planned = yield from _container(run, Role.PLAN)
+    planned = yield from _stage(run, RunStatus.PLANNING, _container(run, Role.PLAN))
     end = decisions.end_after_container(run.run_id, planned)
     if end is not None:
         return end
-    totals = yield from activity(run.ctx, ActivityName.READ_PLAN, RunRef(run_id=run.run_id), PlanTotals, run.policy)
+    totals = yield from activity(run.ctx, ActivityName.READ_PLAN, asked, PlanTotals, run.policy)
     end = decisions.end_after_plan(run.run_id, totals)
     if end is not None:
         return end
 
-    yield from _record(run, RunStatus.PROVISIONING)
-    scored = yield from _shards(run, totals)
+    scored = yield from _stage(run, RunStatus.PROVISIONING, _shards(run, totals))
     end = decisions.end_after_scoring(run.run_id, scored)
     if end is not None:
         return end
 
-    yield from _record(run, RunStatus.STITCHING)
-    stitched = yield from _container(run, Role.STITCH)
+    stitched = yield from _stage(run, RunStatus.STITCHING, _container(run, Role.STITCH))
     end = decisions.end_after_container(run.run_id, stitched)
     return end or decisions.end_of_success(run.run_id, totals, scored)
 
 
-def _record(run: _Run, status: RunStatus) -> Story[None]:
+def _stage[R](run: _Run, status: RunStatus, story: Story[R]) -> Story[R]:
+    """Tell the story of a stage; that the run is in it is written down meanwhile."""
     change = StatusChange(run_id=run.run_id, status=status)
-    yield from activity(run.ctx, ActivityName.RECORD_STATUS, change, RunRef, run.policy)
+    recording = start_activity(run.ctx, ActivityName.RECORD_STATUS, change, run.policy)
+    result = yield from story
+    yield recording
+    return result
 
 
 def _container(run: _Run, role: Role) -> Story[ContainerEnd]:

@@ -30,7 +30,7 @@ class RunPolicy(Contract):
     poll_most_s: Seconds = 1.0
     rounds_per_generation: Annotated[int, Field(ge=1, le=50)] = 20
     """Polling rounds before the orchestration continues as new, so that its history stays bounded."""
-    activity_attempts: Annotated[int, Field(ge=1, le=20)] = 5
+    activity_attempts: Annotated[int, Field(ge=1, le=20)] = 8
     activity_backoff_s: Seconds = 0.2
     container_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     container_deadline_s: Seconds = 3600.0
