@@ -15,8 +15,10 @@ URGENT_LOOK_S = 1.0
 """Shortest time between two looks at the urgent lane while there is other work."""
 FIRST_WAIT_S = 0.010
 WAIT_GROWTH = 2.0
-BUSY_WAIT_S = 1.0
-"""Wait between two rounds that only fill the buffer, while the device has work."""
+BUSY_WAIT_S = 0.25
+"""Wait between two rounds while a shard could start and others are still under way."""
+FULL_WAIT_S = 5.0
+"""Wait between two rounds that only fill the buffer, because no shard could start."""
 IDLE_REQUESTS_PER_S = 4.0
 """Most requests of an idle worker, over all lanes."""
 OFFPEAK_EVERY = 4
@@ -32,11 +34,12 @@ class Wanted:
     """How much work to lease.
 
     `room` is how many shards could start now; `shard_s` the worker's measured seconds for each shard at its full
-    rate, None before the first.
+    rate, None before the first; `idle` whether none is under way.
     """
 
     room: int
     shard_s: float | None
+    idle: bool = True
 
     @property
     def ahead(self) -> int:
@@ -59,8 +62,8 @@ class Lanes:
         self._looked_urgent_at = float("-inf")
         self._empty_rounds = 0
         self._wait_s = 0.0
-        self._ask_at = float("-inf")
-        self._had_room = False
+        self._asked_at = self._ask_at = float("-inf")
+        self._had_room = self._was_idle = False
 
     def __len__(self) -> int:
         return sum(len(leases) for leases in self._held.values())
@@ -81,8 +84,9 @@ class Lanes:
         ahead = wanted.ahead
         if len(self) >= max(wanted.room, (ahead + 1) // 2) or not self._may_ask(wanted):
             return False
+        self._asked_at = self._clock.monotonic()
         found = self._ask(min(MOST_PER_CALL, wanted.room + ahead))
-        self._plan_next(found=found, room=wanted.room)
+        self._plan_next(wanted, found=found)
         return found
 
     @property
@@ -97,8 +101,12 @@ class Lanes:
                 yield leases.popleft()
 
     def _may_ask(self, wanted: Wanted) -> bool:
-        starved = wanted.room > 0 and not self._had_room
-        return starved or self._clock.monotonic() >= self._ask_at
+        """Whether it is time; also when a shard could start that could not at the last round, or all have ended."""
+        now = self._clock.monotonic()
+        if wanted.idle and not self._was_idle:
+            return True
+        turned = wanted.room > 0 and not self._had_room
+        return now >= self._ask_at or (turned and now - self._asked_at >= BUSY_WAIT_S)
 
     def _ask(self, count: int) -> bool:
         for queue in self._round():
@@ -114,15 +122,17 @@ class Lanes:
             return (URGENT, *(queue for queue in LOWER if queue is not LOWEST))
         return (URGENT, *LOWER)
 
-    def _plan_next(self, *, found: bool, room: int) -> None:
+    def _plan_next(self, wanted: Wanted, *, found: bool) -> None:
         """Set when to ask again: at once after a find, soon while the device waits, later while it is busy."""
-        self._had_room = room > 0
+        self._had_room, self._was_idle = wanted.room > 0, wanted.idle
         if found:
-            self._empty_rounds, self._wait_s = 0, 0.0
-        else:
+            self._empty_rounds, self._wait_s, pause_s = 0, 0.0, 0.0
+        elif wanted.idle:
             self._empty_rounds += 1
             self._wait_s = min(self._longest_wait_s(), max(FIRST_WAIT_S, self._wait_s * WAIT_GROWTH))
-        pause_s = self._wait_s if found or room else BUSY_WAIT_S
+            pause_s = self._wait_s
+        else:
+            pause_s = BUSY_WAIT_S if wanted.room else FULL_WAIT_S
         self._ask_at = self._clock.monotonic() + pause_s
 
     def _longest_wait_s(self) -> float:

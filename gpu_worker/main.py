@@ -20,13 +20,16 @@ from dropscore.cloud.azure_blobs import connect_blobs
 from dropscore.cloud.azure_queue import connect_queue
 from dropscore.cloud.clock import SystemClock
 from dropscore.cloud.json_log import JsonLines
+from dropscore.cloud.operations import Operations
 from dropscore.cloud.settings import WorkerSettings
 from dropscore.cloud.transport import quiet_vendor_logs
 from dropscore.contracts.errors import FailedError, SettingsError
 from dropscore.contracts.names import Account
+from dropscore.workloads.registry import workload
 from gpu_worker.allocator import keep_memory
 from gpu_worker.desk import compose_desk
 from gpu_worker.run_logs import RunLogs
+from gpu_worker.runs import FindWorkload
 from gpu_worker.worker import Desk, Exit, Scoring, Worker
 
 log = logging.getLogger(__name__)
@@ -38,22 +41,34 @@ SINGLE_THREAD: Final = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 def main(environment: Mapping[str, str]) -> Exit:
     """Run a worker until it leaves."""
-    keep_memory()
-    os.environ.update(SINGLE_THREAD)
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    started = time.monotonic()
+    prepare_process()
     try:
         settings = WorkerSettings.from_env(environment)
     except SettingsError as error:
         print(error, file=sys.stderr)  # there are no logs yet
         return Exit.SETTINGS
+    return run_worker(settings)
+
+
+def prepare_process() -> None:
+    """What must be set before the first thread and before torch is imported."""
+    keep_memory()
+    os.environ.update(SINGLE_THREAD)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+def run_worker(
+    settings: WorkerSettings, *, operations: Operations | None = None, find_workload: FindWorkload = workload
+) -> Exit:
+    """Run a worker in a prepared process. `operations` counts what it asks of storage."""
+    started = time.monotonic()
     logs = set_up_logs(settings.name)
     quiet_vendor_logs()
     storages = {Account.DATA: settings.data, Account.SYSTEM: settings.system}
-    desk = compose_desk(connect_blobs(storages), connect_queue(storages), SystemClock(), logs)
+    desk = compose_desk(connect_blobs(storages, operations), connect_queue(storages, operations), SystemClock(), logs)
     worker = Worker(desk, idle_exit_s=settings.idle_exit_s)
     _leave_on_signal(worker)
-    coming = in_background(lambda: _scoring(settings, desk, worker))
+    coming = in_background(lambda: _scoring(settings, desk, worker, find_workload))
     log.info("Started.", extra={"action": "started", "seconds": round(time.monotonic() - started, 3)})
     try:
         return worker.run(coming)
@@ -82,7 +97,7 @@ def _leave_on_signal(worker: Worker) -> None:
     threading.Thread(target=wait, name="signals", daemon=True).start()
 
 
-def _scoring(settings: WorkerSettings, desk: Desk, worker: Worker) -> Scoring:
+def _scoring(settings: WorkerSettings, desk: Desk, worker: Worker, find_workload: FindWorkload) -> Scoring:
     """The device side: imports torch."""
     from gpu_worker.compose import compose_scoring
 
@@ -93,6 +108,7 @@ def _scoring(settings: WorkerSettings, desk: Desk, worker: Worker) -> Scoring:
         device=settings.device,
         lanes=settings.lanes,
         model_budget_bytes=settings.model_budget_bytes,
+        find_workload=find_workload,
     )
 
 

@@ -19,7 +19,7 @@ from dropscore.workloads.registry import options_type, resolve
 
 log = logging.getLogger(__name__)
 
-CANCEL_CHECK_S = 1.5
+CANCEL_CHECK_S = 2.0
 """Longest age of what is known about a run's cancel mark."""
 RUNS_KEPT = 16
 MARKS_KEPT = 256

@@ -133,9 +133,10 @@ class Worker:
         assert self._scoring is not None
         while self._room() and (lease := self._desk.lanes.next()) is not None:
             self._start(self._scoring, lease)
-        if self._fill(Wanted(room=self._room(), shard_s=self._scoring.pace.shard_s)):
+        busy = self._busy()
+        if self._fill(Wanted(room=self._room(), shard_s=self._scoring.pace.shard_s, idle=not busy)):
             return
-        if self._busy():
+        if busy:
             self._scoring.board.wait_change(TICK_S)
         else:
             self._rest()

@@ -4,7 +4,7 @@ import pytest
 
 from dropscore.cloud.memory import ManualClock, MemoryQueue
 from dropscore.contracts.names import QueueName
-from gpu_worker.lanes import BUSY_WAIT_S, URGENT_LOOK_S, Lanes, Wanted
+from gpu_worker.lanes import BUSY_WAIT_S, FULL_WAIT_S, URGENT_LOOK_S, Lanes, Wanted
 
 URGENT, NORMAL, OFFPEAK = QueueName.SHARDS_URGENT, QueueName.SHARDS_NORMAL, QueueName.SHARDS_OFFPEAK
 
@@ -147,12 +147,21 @@ def test_work_makes_polling_quick_again(queue, lanes, clock):
     assert lanes.wait_s == pytest.approx(0.010)
 
 
-def test_a_busy_device_makes_no_hurry_but_an_idle_one_does(lanes, queue, clock):
-    lanes.fill(Wanted(room=0, shard_s=0.5))
-    assert lanes.wait_s == pytest.approx(BUSY_WAIT_S)
+def test_while_no_shard_could_start_there_is_no_hurry_but_then_it_is_asked_at_once(lanes, queue, clock):
+    lanes.fill(Wanted(room=0, shard_s=0.5, idle=False))
+    assert lanes.wait_s == pytest.approx(FULL_WAIT_S)
     send(queue, NORMAL)
-    assert not lanes.fill(Wanted(room=0, shard_s=0.5))
-    assert lanes.fill(Wanted(room=1, shard_s=0.5))
+    clock.advance(BUSY_WAIT_S)
+    assert not lanes.fill(Wanted(room=0, shard_s=0.5, idle=False))
+    assert lanes.fill(Wanted(room=1, shard_s=0.5, idle=False))
+
+
+def test_while_others_are_under_way_it_is_asked_a_few_times_a_second(lanes, queue, clock):
+    for _ in range(40):
+        lanes.fill(Wanted(room=1, shard_s=0.5, idle=False))
+        lanes.fill(Wanted(room=0, shard_s=0.5, idle=False))
+        clock.advance(0.05)
+    assert queue.operations.targets("queue.get").count(NORMAL) <= 9
 
 
 def test_nothing_is_asked_before_its_time(lanes, queue):
