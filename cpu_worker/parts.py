@@ -83,4 +83,4 @@ class RunParts:
 
 def part_path(part: PartRef) -> BlobPath:
     """Where a part lies: `path` is its name in the container `runs`."""
-    return BlobPath(ContainerName.RUNS, part.path.removeprefix(f"{ContainerName.RUNS}/"))
+    return BlobPath(ContainerName.RUNS, part.path)

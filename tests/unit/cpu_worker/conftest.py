@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from letters_workload import LETTERS
-from word_run import WordRun
+from word_run import MemoryWordRun
 
 from dropscore.cloud.memory import ManualClock, memory_cloud
 from dropscore.workloads import registry
@@ -20,6 +20,6 @@ def _letters_are_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def word_run() -> WordRun:
+def word_run() -> MemoryWordRun:
     clock = ManualClock()
-    return WordRun(memory=memory_cloud(clock), clock=clock)
+    return MemoryWordRun(blobs=memory_cloud(clock).blobs, clock=clock)

@@ -1,7 +1,9 @@
 """A workload of a few lines: an input is a text, an item is a letter, a part holds its letters in upper case."""
 
 import hashlib
+import time
 from itertools import accumulate
+from pathlib import Path
 
 from pydantic import Field
 
@@ -31,10 +33,13 @@ LETTERS = WorkloadDefinition(
 
 
 class LettersOptions(WorkloadOptions):
-    """`shard` is the number of letters in a shard; `demand_all` refuses to stitch with gaps."""
+    """`shard` is the number of letters in a shard; `demand_all` refuses to stitch with gaps; `wait_for` makes the
+    stitcher wait until this file exists, and say that it waits by making the same with `.waiting`.
+    """
 
     shard: int = Field(3, ge=1)
     demand_all: bool = False
+    wait_for: str = ""
 
 
 def plan(request: PlanRequest) -> Plan:
@@ -74,6 +79,11 @@ def stitch(request: StitchRequest) -> Stitched:
     assert isinstance(options, LettersOptions)
     texts: dict[int, bytes] = {}
     missing = 0
+    (request.folder / "begun.txt").write_bytes(b"half an output")
+    if options.wait_for:
+        Path(f"{options.wait_for}.waiting").write_text(str(request.folder))
+        while not Path(options.wait_for).exists():
+            time.sleep(0.01)
     for shard in request.shards():
         if request.parts.verdict(shard.shard_id).outcome is Outcome.DONE:
             piece = request.parts.open(shard.shard_id).read()

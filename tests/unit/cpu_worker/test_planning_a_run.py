@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from word_run import RUN, WordRun, fail_once_at
+from word_run import RUN, MemoryWordRun, fail_once_at
 
 from cpu_worker.main import Exit, run_command
 from cpu_worker.plan import plan_run
@@ -19,7 +19,7 @@ from dropscore.contracts.request import ModelRef
 MODEL = ModelRef(name="letters-net", version="1", digest="0" * 64)
 
 
-def index_of(run: WordRun) -> PlanIndex:
+def index_of(run: MemoryWordRun) -> PlanIndex:
     return decode(PlanIndex, run.bytes(layout.plan_index(RUN)))
 
 
@@ -36,7 +36,7 @@ def timings(megapixel_s: float) -> bytes:
     )
 
 
-def test_a_plan_has_its_shards_in_order_and_its_index_last(word_run: WordRun) -> None:
+def test_a_plan_has_its_shards_in_order_and_its_index_last(word_run: MemoryWordRun) -> None:
     word_run.admit([b"drop", b"score"])
 
     plan_run(RUN, word_run.ports)
@@ -49,11 +49,11 @@ def test_a_plan_has_its_shards_in_order_and_its_index_last(word_run: WordRun) ->
     ]
     index = index_of(word_run)
     assert (index.shards, index.items, index.pages) == (4, 9, 1)
-    written = word_run.memory.blobs.operations.targets("blob.put")
+    written = word_run.blobs.operations.targets("blob.put")
     assert written[-1] == str(layout.plan_index(RUN))
 
 
-def test_whoever_waits_for_the_plan_is_nudged_once_it_is_there(word_run: WordRun) -> None:
+def test_whoever_waits_for_the_plan_is_nudged_once_it_is_there(word_run: MemoryWordRun) -> None:
     word_run.admit([b"drop"])
 
     plan_run(RUN, word_run.ports)
@@ -61,19 +61,19 @@ def test_whoever_waits_for_the_plan_is_nudged_once_it_is_there(word_run: WordRun
     assert word_run.nudges == ["planned"]
 
 
-def test_a_planned_run_is_left_as_it_is(word_run: WordRun) -> None:
+def test_a_planned_run_is_left_as_it_is(word_run: MemoryWordRun) -> None:
     word_run.admit([b"drop"])
     plan_run(RUN, word_run.ports)
     before = word_run.bytes(layout.plan_index(RUN))
-    word_run.memory.blobs.operations.clear()
+    word_run.blobs.operations.clear()
 
     plan_run(RUN, word_run.ports)
 
     assert word_run.bytes(layout.plan_index(RUN)) == before
-    assert "blob.put" not in word_run.memory.blobs.operations.counts()
+    assert "blob.put" not in word_run.blobs.operations.counts()
 
 
-def test_pages_hold_a_thousand_shards(word_run: WordRun) -> None:
+def test_pages_hold_a_thousand_shards(word_run: MemoryWordRun) -> None:
     word_run.admit([b"x" * (SHARDS_PER_PAGE + 1)], shard=1)
 
     plan_run(RUN, word_run.ports)
@@ -84,7 +84,7 @@ def test_pages_hold_a_thousand_shards(word_run: WordRun) -> None:
     assert [shard.shard_id for shard in word_run.shards()] == list(range(SHARDS_PER_PAGE + 1))
 
 
-def test_a_run_of_too_many_shards_is_refused_before_a_page_is_written(word_run: WordRun) -> None:
+def test_a_run_of_too_many_shards_is_refused_before_a_page_is_written(word_run: MemoryWordRun) -> None:
     word_run.admit([b"x" * 100_001], shard=1)
 
     assert run_command(Role.PLAN, RUN, word_run.ports) == Exit.PERMANENT
@@ -96,7 +96,7 @@ def test_a_run_of_too_many_shards_is_refused_before_a_page_is_written(word_run: 
     assert not word_run.exists(layout.plan_index(RUN))
 
 
-def test_inputs_that_cannot_be_scored_are_named_and_the_others_planned(word_run: WordRun) -> None:
+def test_inputs_that_cannot_be_scored_are_named_and_the_others_planned(word_run: MemoryWordRun) -> None:
     word_run.admit([b"drop", b"!!", b"score"])
 
     plan_run(RUN, word_run.ports)
@@ -106,7 +106,7 @@ def test_inputs_that_cannot_be_scored_are_named_and_the_others_planned(word_run:
     assert index.items == 9
 
 
-def test_a_run_without_any_good_input_fails_for_good_and_says_so(word_run: WordRun) -> None:
+def test_a_run_without_any_good_input_fails_for_good_and_says_so(word_run: MemoryWordRun) -> None:
     word_run.admit([b"!!"])
 
     assert run_command(Role.PLAN, RUN, word_run.ports) == Exit.PERMANENT
@@ -116,7 +116,7 @@ def test_a_run_without_any_good_input_fails_for_good_and_says_so(word_run: WordR
     assert word_run.nudges == ["plan failed"]
 
 
-def test_an_input_that_was_replaced_since_admission_fails_for_good(word_run: WordRun) -> None:
+def test_an_input_that_was_replaced_since_admission_fails_for_good(word_run: MemoryWordRun) -> None:
     word_run.admit([b"drop"])
     word_run.put(layout.input_file("words/0.txt"), b"other")
 
@@ -126,7 +126,7 @@ def test_an_input_that_was_replaced_since_admission_fails_for_good(word_run: Wor
     assert failure.code is Code.INPUT_CHANGED
 
 
-def test_an_unknown_model_pace_is_assumed(word_run: WordRun) -> None:
+def test_an_unknown_model_pace_is_assumed(word_run: MemoryWordRun) -> None:
     word_run.admit([b"drop"], model=MODEL)
 
     plan_run(RUN, word_run.ports)
@@ -135,7 +135,7 @@ def test_an_unknown_model_pace_is_assumed(word_run: WordRun) -> None:
     assert not word_run.exists(layout.plan_pace(RUN))
 
 
-def test_the_pace_is_what_was_measured_last(word_run: WordRun) -> None:
+def test_the_pace_is_what_was_measured_last(word_run: MemoryWordRun) -> None:
     word_run.admit([b"drop"], model=MODEL)
     word_run.put(layout.timings("letters-net", "1", "old-device"), timings(4.0))
     word_run.clock.advance(60)
@@ -146,11 +146,11 @@ def test_the_pace_is_what_was_measured_last(word_run: WordRun) -> None:
     assert index_of(word_run).facts == {"pace_measured": True, "megapixel_s": 0.25}
 
 
-def test_a_second_attempt_plans_with_the_pace_of_the_first(word_run: WordRun) -> None:
+def test_a_second_attempt_plans_with_the_pace_of_the_first(word_run: MemoryWordRun) -> None:
     """Shards must not depend on which attempt wrote their page."""
     word_run.admit([b"drop"], model=MODEL)
     word_run.put(layout.timings("letters-net", "1", "device"), timings(0.25))
-    blobs = word_run.memory.blobs
+    blobs = word_run.blobs
     blobs.operations.interrupt = fail_once_at(str(layout.plan_index(RUN)), "blob.put")
     assert run_command(Role.PLAN, RUN, word_run.ports) == Exit.TRANSIENT
     word_run.put(layout.timings("letters-net", "1", "device"), timings(99.0))
@@ -160,7 +160,7 @@ def test_a_second_attempt_plans_with_the_pace_of_the_first(word_run: WordRun) ->
     assert index_of(word_run).facts["megapixel_s"] == 0.25
 
 
-def test_of_two_planners_at_once_the_first_index_counts(word_run: WordRun) -> None:
+def test_of_two_planners_at_once_the_first_index_counts(word_run: MemoryWordRun) -> None:
     word_run.admit([b"drop"])
     other_index: list[bytes] = []
 
@@ -170,7 +170,7 @@ def test_of_two_planners_at_once_the_first_index_counts(word_run: WordRun) -> No
             plan_run(RUN, word_run.ports)
             other_index[0] = word_run.bytes(layout.plan_index(RUN))
 
-    word_run.memory.blobs.operations.interrupt = other_planner_was_faster
+    word_run.blobs.operations.interrupt = other_planner_was_faster
     word_run.clock.advance(5)
 
     plan_run(RUN, word_run.ports)
@@ -178,9 +178,9 @@ def test_of_two_planners_at_once_the_first_index_counts(word_run: WordRun) -> No
     assert word_run.bytes(layout.plan_index(RUN)) == other_index[0]
 
 
-def test_storage_that_does_not_answer_is_worth_another_try(word_run: WordRun) -> None:
+def test_storage_that_does_not_answer_is_worth_another_try(word_run: MemoryWordRun) -> None:
     word_run.admit([b"drop"])
-    word_run.memory.blobs.operations.interrupt = fail_once_at(str(layout.admission(RUN)), "blob.get")
+    word_run.blobs.operations.interrupt = fail_once_at(str(layout.admission(RUN)), "blob.get")
 
     assert run_command(Role.PLAN, RUN, word_run.ports) == Exit.TRANSIENT
     assert not word_run.exists(layout.stage_failure(RUN, Role.PLAN))
@@ -188,7 +188,7 @@ def test_storage_that_does_not_answer_is_worth_another_try(word_run: WordRun) ->
 
 
 def test_a_planner_that_breaks_its_promise_is_caught_and_logged(
-    word_run: WordRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    word_run: MemoryWordRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     import letters_workload
 

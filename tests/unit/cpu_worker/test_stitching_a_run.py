@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from word_run import RUN, WordRun, fail_once_at
+from word_run import RUN, MemoryWordRun, fail_once_at
 
 from cpu_worker.main import Exit, run_command
 from cpu_worker.plan import plan_run
@@ -26,7 +26,7 @@ PRODUCTS = (
 )
 
 
-def scored(run: WordRun, words: list[bytes], **scoring: object) -> WordRun:
+def scored(run: MemoryWordRun, words: list[bytes], **scoring: object) -> MemoryWordRun:
     run.admit(words)
     plan_run(RUN, run.ports)
     run.score(**scoring)  # type: ignore[arg-type]
@@ -34,27 +34,27 @@ def scored(run: WordRun, words: list[bytes], **scoring: object) -> WordRun:
     return run
 
 
-def products(run: WordRun) -> list[bytes]:
+def products(run: MemoryWordRun) -> list[bytes]:
     return [run.bytes(path) for path in PRODUCTS]
 
 
-def test_outputs_are_uploaded_and_stitch_json_is_written_last(word_run: WordRun) -> None:
+def test_outputs_are_uploaded_and_stitch_json_is_written_last(word_run: MemoryWordRun) -> None:
     scored(word_run, [b"drop", b"score"])
-    word_run.memory.blobs.operations.clear()
+    word_run.blobs.operations.clear()
 
     stitch_run(RUN, word_run.ports)
 
     assert word_run.bytes(layout.output(RUN, "word-0.txt")) == b"DROP"
     assert word_run.bytes(layout.output(RUN, "word-1.txt")) == b"SCORE"
-    stored = word_run.memory.blobs.stored(layout.output(RUN, "word-0.txt"))
+    stored = word_run.blobs.stored(layout.output(RUN, "word-0.txt"))
     assert stored is not None
     assert stored.content_type == "text/plain"
-    assert word_run.memory.blobs.operations.targets("blob.put")[-1] == str(layout.stitch_result(RUN))
+    assert word_run.blobs.operations.targets("blob.put")[-1] == str(layout.stitch_result(RUN))
     assert not word_run.exists(layout.output_manifest(RUN)), "publishing is not the stitcher's to do"
     assert word_run.nudges == ["stitched"]
 
 
-def test_the_result_names_every_output_with_its_digest(word_run: WordRun) -> None:
+def test_the_result_names_every_output_with_its_digest(word_run: MemoryWordRun) -> None:
     scored(word_run, [b"drop"])
 
     stitch_run(RUN, word_run.ports)
@@ -64,20 +64,20 @@ def test_the_result_names_every_output_with_its_digest(word_run: WordRun) -> Non
     assert (result.items_published, result.items_missing) == (4, 0)
 
 
-def test_a_stitched_run_is_left_as_it_is(word_run: WordRun) -> None:
+def test_a_stitched_run_is_left_as_it_is(word_run: MemoryWordRun) -> None:
     scored(word_run, [b"drop"])
     stitch_run(RUN, word_run.ports)
-    word_run.memory.blobs.operations.clear()
+    word_run.blobs.operations.clear()
 
     stitch_run(RUN, word_run.ports)
 
-    assert word_run.memory.blobs.operations.counts() == {"blob.head": 1}
+    assert word_run.blobs.operations.counts() == {"blob.head": 1}
 
 
-@pytest.mark.parametrize("path", [path for path in PRODUCTS], ids=str)
-def test_a_stitcher_that_died_at_any_write_is_repeated_to_the_same_end(word_run: WordRun, path: object) -> None:
+@pytest.mark.parametrize("path", PRODUCTS, ids=str)
+def test_a_stitcher_that_died_at_any_write_is_repeated_to_the_same_end(word_run: MemoryWordRun, path: object) -> None:
     scored(word_run, [b"drop"])
-    word_run.memory.blobs.operations.interrupt = fail_once_at(str(path), "blob.put")
+    word_run.blobs.operations.interrupt = fail_once_at(str(path), "blob.put")
     assert run_command(Role.STITCH, RUN, word_run.ports) == Exit.TRANSIENT
     assert not word_run.exists(layout.stitch_result(RUN))
     word_run.clock.advance(30)
@@ -91,7 +91,7 @@ def test_a_stitcher_that_died_at_any_write_is_repeated_to_the_same_end(word_run:
     assert report.finished_at.encode()[:10] in word_run.bytes(layout.report_html(RUN))
 
 
-def test_two_stitchers_at_once_end_in_the_same_bytes(word_run: WordRun) -> None:
+def test_two_stitchers_at_once_end_in_the_same_bytes(word_run: MemoryWordRun) -> None:
     scored(word_run, [b"drop"])
     first: list[bytes] = []
 
@@ -102,18 +102,18 @@ def test_two_stitchers_at_once_end_in_the_same_bytes(word_run: WordRun) -> None:
             first[:] = products(word_run)
             word_run.clock.advance(7)
 
-    word_run.memory.blobs.operations.interrupt = other_stitcher_is_faster
+    word_run.blobs.operations.interrupt = other_stitcher_is_faster
 
     stitch_run(RUN, word_run.ports)
 
     assert products(word_run) == first
 
 
-def test_a_report_about_other_outputs_is_replaced(word_run: WordRun) -> None:
+def test_a_report_about_other_outputs_is_replaced(word_run: MemoryWordRun) -> None:
     """As after a replay: shards that had failed are scored now."""
     scored(word_run, [b"drop"], failed=[1])
     stitch_run(RUN, word_run.ports)
-    word_run.memory.blobs.delete(layout.stitch_result(RUN))
+    word_run.blobs.delete(layout.stitch_result(RUN))
     word_run.score()
 
     stitch_run(RUN, word_run.ports)
@@ -122,7 +122,7 @@ def test_a_report_about_other_outputs_is_replaced(word_run: WordRun) -> None:
     assert (report.status, report.items_missing) == (RunStatus.SUCCEEDED, 0)
 
 
-def test_failed_shards_leave_a_gap_that_the_report_declares(word_run: WordRun) -> None:
+def test_failed_shards_leave_a_gap_that_the_report_declares(word_run: MemoryWordRun) -> None:
     scored(word_run, [b"drop"], failed=[1])
 
     stitch_run(RUN, word_run.ports)
@@ -133,7 +133,7 @@ def test_failed_shards_leave_a_gap_that_the_report_declares(word_run: WordRun) -
     assert [failure.message for failure in report.failures] == ["it broke"]
 
 
-def test_a_stitcher_that_refuses_gaps_fails_the_run_for_good(word_run: WordRun) -> None:
+def test_a_stitcher_that_refuses_gaps_fails_the_run_for_good(word_run: MemoryWordRun) -> None:
     word_run.admit([b"drop"], demand_all=True)
     plan_run(RUN, word_run.ports)
     word_run.score(failed=[1])
@@ -142,22 +142,22 @@ def test_a_stitcher_that_refuses_gaps_fails_the_run_for_good(word_run: WordRun) 
 
     failure = decode(Failure, word_run.bytes(layout.stage_failure(RUN, Role.STITCH)))
     assert (failure.code, failure.shard_id) == (Code.SHARD_FAILED, 1)
-    assert word_run.memory.blobs.names(ContainerName.OUTPUTS) == ()
+    assert word_run.blobs.names(ContainerName.OUTPUTS) == ()
 
 
-def test_a_part_that_is_not_what_its_verdict_says_is_never_published(word_run: WordRun) -> None:
+def test_a_part_that_is_not_what_its_verdict_says_is_never_published(word_run: MemoryWordRun) -> None:
     scored(word_run, [b"drop"])
-    part = next(name for name in word_run.memory.blobs.names(ContainerName.RUNS) if "/parts/000000" in name)
+    part = next(name for name in word_run.blobs.names(ContainerName.RUNS) if "/parts/000000" in name)
     word_run.put(layout.BlobPath(ContainerName.RUNS, part), b"WRONG")
 
     assert run_command(Role.STITCH, RUN, word_run.ports) == Exit.PERMANENT
 
     failure = decode(Failure, word_run.bytes(layout.stage_failure(RUN, Role.STITCH)))
     assert (failure.code, failure.shard_id) == (Code.OUTPUT_INVALID, 0)
-    assert word_run.memory.blobs.names(ContainerName.OUTPUTS) == ()
+    assert word_run.blobs.names(ContainerName.OUTPUTS) == ()
 
 
-def test_the_receipt_has_digests_of_inputs_options_and_outputs(word_run: WordRun) -> None:
+def test_the_receipt_has_digests_of_inputs_options_and_outputs(word_run: MemoryWordRun) -> None:
     admission = scored(word_run, [b"drop", b"score"]).admit([b"drop", b"score"])
 
     stitch_run(RUN, word_run.ports)
@@ -171,9 +171,9 @@ def test_the_receipt_has_digests_of_inputs_options_and_outputs(word_run: WordRun
     assert receipt.outputs[1].sha256 == hashlib.sha256(b"SCORE").hexdigest()
 
 
-def test_an_input_deleted_after_scoring_costs_its_digest_and_nothing_else(word_run: WordRun) -> None:
+def test_an_input_deleted_after_scoring_costs_its_digest_and_nothing_else(word_run: MemoryWordRun) -> None:
     scored(word_run, [b"drop"])
-    word_run.memory.blobs.delete(layout.input_file("words/0.txt"))
+    word_run.blobs.delete(layout.input_file("words/0.txt"))
 
     assert run_command(Role.STITCH, RUN, word_run.ports) == Exit.OK
 
@@ -182,7 +182,7 @@ def test_an_input_deleted_after_scoring_costs_its_digest_and_nothing_else(word_r
     assert receipt.inputs[0].etag
 
 
-def test_retries_and_worker_time_are_counted(word_run: WordRun) -> None:
+def test_retries_and_worker_time_are_counted(word_run: MemoryWordRun) -> None:
     scored(word_run, [b"drop", b"score"], attempts={0: 3, 2: 2})
 
     stitch_run(RUN, word_run.ports)
@@ -192,13 +192,13 @@ def test_retries_and_worker_time_are_counted(word_run: WordRun) -> None:
     assert receipt.worker_s == pytest.approx(4 * 0.5)
 
 
-def test_every_verdict_is_read_once_and_each_part_once(word_run: WordRun) -> None:
+def test_every_verdict_is_read_once_and_each_part_once(word_run: MemoryWordRun) -> None:
     scored(word_run, [b"dropscore"])
-    word_run.memory.blobs.operations.clear()
+    word_run.blobs.operations.clear()
 
     stitch_run(RUN, word_run.ports)
 
-    read = word_run.memory.blobs.operations.targets("blob.get")
+    read = word_run.blobs.operations.targets("blob.get")
     assert len([target for target in read if "/verdicts/" in target]) == 3
     assert len([target for target in read if "/parts/" in target]) == 3
     assert len([target for target in read if target.startswith("inputs/")]) == 1
@@ -206,7 +206,7 @@ def test_every_verdict_is_read_once_and_each_part_once(word_run: WordRun) -> Non
 
 @pytest.mark.parametrize("name", ["../escape.txt", "manifest.json", "missing.txt"])
 def test_an_output_with_a_name_that_may_not_be_is_a_bug_not_an_upload(
-    word_run: WordRun, name: str, monkeypatch: pytest.MonkeyPatch
+    word_run: MemoryWordRun, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import letters_workload
 
@@ -221,4 +221,4 @@ def test_an_output_with_a_name_that_may_not_be_is_a_bug_not_an_upload(
     scored(word_run, [b"drop"])
 
     assert run_command(Role.STITCH, RUN, word_run.ports) == Exit.UNEXPECTED
-    assert word_run.memory.blobs.names(ContainerName.OUTPUTS) == ()
+    assert word_run.blobs.names(ContainerName.OUTPUTS) == ()

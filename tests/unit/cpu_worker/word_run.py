@@ -8,8 +8,9 @@ from letters_workload import LettersOptions
 
 from cpu_worker.documents import lines
 from cpu_worker.ports import Ports
-from dropscore.cloud.memory import ManualClock, MemoryCloud
+from dropscore.cloud.memory import ManualClock, MemoryBlobs
 from dropscore.cloud.operations import Interrupt, Operation
+from dropscore.cloud.ports import BlobStore, Clock
 from dropscore.contracts import layout
 from dropscore.contracts.base import Json
 from dropscore.contracts.codec import encode, encode_bytes
@@ -28,15 +29,15 @@ RUN = "words-3f9a0c1d2e4b5a67"
 
 @dataclass
 class WordRun:
-    """A run on its own cloud; what it asked the outside for is remembered."""
+    """A run in a blob store; the reasons of its nudges are remembered."""
 
-    memory: MemoryCloud
-    clock: ManualClock
+    blobs: BlobStore
+    clock: Clock
     nudges: list[str] = field(default_factory=list)
 
     @property
     def ports(self) -> Ports:
-        return Ports(blobs=self.memory.blobs, clock=self.clock, nudge=lambda run_id, reason: self.nudges.append(reason))
+        return Ports(blobs=self.blobs, clock=self.clock, nudge=lambda run_id, reason: self.nudges.append(reason))
 
     def admit(self, words: Sequence[bytes], *, model: ModelRef | None = None, **options: Json) -> AdmittedRun:
         refs = [self._upload(f"words/{place}.txt", word) for place, word in enumerate(words)]
@@ -60,29 +61,22 @@ class WordRun:
 
     def shards(self) -> list[ShardSpec]:
         """The plan as it lies in storage."""
-        pages = sorted(name for name in self.memory.blobs.names(layout.plan_index(RUN).container) if "shards-" in name)
-        container = layout.plan_index(RUN).container
-        return [shard for name in pages for shard in lines(ShardSpec, self.bytes(BlobPath(container, name)))]
+        prefix = BlobPath(layout.plan_index(RUN).container, f"{RUN}/plan/shards-")
+        return [shard for page in self.blobs.list(prefix) for shard in lines(ShardSpec, self.bytes(page.path))]
 
     def score(self, *, failed: Sequence[int] = (), attempts: dict[int, int] | None = None) -> None:
         """Do what a worker does: a part and a verdict for each shard."""
         for shard in self.shards():
             self._settle(shard, failed=shard.shard_id in failed, attempt=(attempts or {}).get(shard.shard_id, 1))
 
-    def put(self, path: BlobPath, data: bytes) -> None:
-        self.memory.blobs.put(path, data)
-
-    def bytes(self, path: BlobPath) -> bytes:
-        stored = self.memory.blobs.stored(path)
-        assert stored is not None, path
-        return stored.data
+    def put(self, path: BlobPath, data: bytes) -> str:
+        return self.blobs.put(path, data)
 
     def exists(self, path: BlobPath) -> bool:
-        return self.memory.blobs.stored(path) is not None
+        return self.blobs.head(path) is not None
 
     def _upload(self, name: str, data: bytes) -> InputRef:
-        etag = self.memory.blobs.put(layout.input_file(name), data)
-        return InputRef(name=name, etag=etag, size_bytes=len(data))
+        return InputRef(name=name, etag=self.put(layout.input_file(name), data), size_bytes=len(data))
 
     def _state(self) -> RunState:
         now = self.clock.now()
@@ -131,6 +125,17 @@ class WordRun:
             items=() if failed else items,
         )
         self.put(layout.verdict(RUN, shard.shard_id), encode_bytes(verdict))
+
+    def bytes(self, path: BlobPath) -> bytes:
+        return self.blobs.get(path).data
+
+
+@dataclass
+class MemoryWordRun(WordRun):
+    """The same on a cloud in memory, which tells what was asked of it."""
+
+    blobs: MemoryBlobs
+    clock: ManualClock
 
 
 def fail_once_at(target: str, kind: str) -> Interrupt:
