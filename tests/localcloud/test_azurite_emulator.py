@@ -17,7 +17,7 @@ from observing import is_running
 
 from localcloud.azurite import AzuriteEndpoints, AzuriteError, AzuriteLoss, running_azurite
 
-pytestmark = pytest.mark.azurite
+pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("azurite")]
 
 
 def container(endpoints: AzuriteEndpoints, name: str) -> ContainerClient:
@@ -159,6 +159,18 @@ with running_azurite(Path(sys.argv[1])) as endpoints:
     print(endpoints.pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+def test_what_was_deleted_with_its_container_or_queue_is_no_loss(tmp_path):
+    with running_azurite(tmp_path, save_every_s=3600) as first:
+        blobs, messages = container(first, "dropped"), queue(first, "dropped")
+        blobs.upload_blob("a", b"x")
+        messages.send_message("m")
+        blobs.delete_container()
+        messages.clear_messages()
+        os.kill(first.pid, signal.SIGKILL)
+    with running_azurite(tmp_path) as second:
+        assert second.loss is None
 
 
 def test_azurite_saves_and_ends_by_itself_when_its_starter_is_killed(tmp_path):

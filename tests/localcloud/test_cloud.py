@@ -21,7 +21,12 @@ from observing import is_running
 
 from dropscore.contracts.names import Account, ContainerName, QueueName
 
-pytestmark = [pytest.mark.azurite, pytest.mark.localcloud, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.azurite,
+    pytest.mark.localcloud,
+    pytest.mark.xdist_group("cloud"),
+    pytest.mark.timeout(240),
+]
 
 START_LIMIT_S = 60
 """For this machine under load; what is aimed at is measured in a test of its own."""
@@ -210,6 +215,9 @@ def test_a_killed_azurite_is_started_again_and_its_loss_is_said(start, wait_unti
         records = [json.loads(line) for line in cloud.home.log("losses").read_text().splitlines()]
         assert records[-1]["code"] == "E-EMULATOR-LOSS"
         assert records[-1]["names"] == ["dropscoredata/inputs/x"]
+        with BlobServiceClient.from_connection_string(cloud.written["settings"]["DataStorage"]) as blobs:
+            blobs.get_blob_client("triggers", "after").upload_blob(b"x")
+            wait_until(lambda: cloud.notes.all("blob", name="triggers/after"), within_s=5)  # a listing would take 10 s
         assert httpx.get(f"{cloud.written['api_url']}/api/nothing", timeout=20).text == "just text"
 
 

@@ -16,7 +16,7 @@ from localcloud.host.paths import BlobPattern
 from localcloud.host.receipts import Receipts
 from localcloud.host.storage import Connections
 
-pytestmark = pytest.mark.azurite
+pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("host")]
 
 
 class RecordingApp:

@@ -9,7 +9,7 @@ from durabletask.client import OrchestrationStatus
 from hosting import running_host
 from test_host_queues import encoded
 
-pytestmark = pytest.mark.azurite
+pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("host")]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import sys
 import pytest
 from hosting import ROOT, running_host
 
-pytestmark = pytest.mark.azurite
+pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("host")]
 
 
 def test_a_function_sees_the_request_and_its_answer_comes_back(host):
