@@ -14,8 +14,9 @@ class Ledger:
         self._path = path
         self._clock = clock
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._count = len(self.lines())
         self._file = path.open("ab", buffering=0)
+        self._file.truncate(path.read_bytes().rfind(b"\n") + 1)  # a line that was torn by a power cut
+        self._count = len(self.lines())
 
     def note(self, kind: str, identity: str, event: str, **more: Any) -> None:
         """Append one line."""
@@ -25,10 +26,7 @@ class Ledger:
 
     def lines(self, *, since: int = 0) -> list[dict[str, Any]]:
         """The lines whose number is above `since`."""
-        if not self._path.exists():
-            return []
-        whole = self._path.read_bytes().rpartition(b"\n")[0].splitlines()
-        return [json.loads(line) for line in whole[since:]]
+        return [json.loads(line) for line in self._path.read_bytes().splitlines()[since:]]
 
     def close(self) -> None:
         """Close the file."""

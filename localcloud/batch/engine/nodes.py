@@ -151,6 +151,7 @@ class Nodes:
             self._context.account.nodes.remove(node)
             self._context.folders.drop_node(node)
             self._context.ledger.note("node", node.id, "removed", pool=node.pool_id)
+            self._context.signals.wake()
         elif action is NodeAction.DEALLOCATE:
             changed = replace(node, pending=None, option=None)
             self._put(changed.moved(self._context.clock.now(), NodeState.DEALLOCATED), "deallocated")
@@ -172,4 +173,5 @@ class Nodes:
 
     def _put(self, node: Node, event: str, **more: object) -> Node:
         self._context.ledger.note("node", node.id, event, pool=node.pool_id, **more)
+        self._context.signals.wake()
         return self._context.account.nodes.put(node)

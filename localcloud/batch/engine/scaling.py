@@ -1,5 +1,6 @@
 """Evaluating autoscale formulas, at the emulator's own short interval."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,6 +18,8 @@ from localcloud.batch.state.node import USABLE, NodeState
 from localcloud.batch.state.pool import Allocation, Pool, PoolState
 from localcloud.batch.state.task import Task, TaskState
 from localcloud.batch.views.pools import AutoScaleRun
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,7 +69,12 @@ class Scaling:
         if now >= scaled.due:
             scaled.due = now + self._interval
             scaled.history.add(self._sample(pool, now))
+            last_error = scaled.run.error if scaled.run else None
             scaled.run, targets = self._evaluate(pool, scaled.formula, scaled.history, now)
+            if scaled.run.error and scaled.run.error != last_error:
+                _logger.warning(
+                    "A pool's formula gave no result.", extra={"pool": pool.id, "error": scaled.run.error[1]}
+                )
             if targets is not None:
                 self._apply(pool, targets)
         return scaled.due
