@@ -28,7 +28,7 @@ def main() -> None:
     operations = Operations()
     if bare:
         without_safety()
-    threading.Thread(target=_answer, args=(kind, operations), daemon=True).start()
+    threading.Thread(target=answer, args=(kind, operations), daemon=True).start()
     code = run_worker(WorkerSettings.from_env(os.environ), operations=operations, find_workload=partial(_find, kind))
     os._exit(code)
 
@@ -39,7 +39,7 @@ def _find(kind: str, name: str) -> Any:
     return standing_in(kind, name)
 
 
-def _answer(kind: str, operations: Any) -> None:
+def answer(kind: str, operations: Any) -> None:
     for line in sys.stdin:
         question, *numbers = line.split()
         answer = _report(operations) if question == "report" else _floor(kind, *map(int, numbers))
@@ -58,14 +58,14 @@ def _report(operations: Any) -> dict[str, Any]:
     }
 
 
-def _floor(kind: str, count: int, threads: int) -> dict[str, Any]:
+def _floor(kind: str, count: int, threads: int, channels_last: int) -> dict[str, Any]:
     import torch
 
     from benchmarks.worker_clip import frames
     from benchmarks.worker_standins import make
     from dropscore.workloads.base import Item
 
-    scorer = make(kind)
+    scorer = make(kind, channels_last=bool(channels_last))
     batches = [scorer.preprocess([Item(index, pixels)]) for index, pixels in enumerate(frames(4))]
 
     def work(number: int) -> None:

@@ -158,7 +158,7 @@ def tiny_shards(storage: Bench, child: Child) -> float:
 def serial(storage: Bench, kind: str, frames: int) -> tuple[float, float]:
     """Seconds and peak memory (MiB) of the serial loop."""
     arguments = ["worker_serial", kind, str(storage.clip(frames)), str(frames)]
-    with Child(arguments, storage.environment(OMP_NUM_THREADS=""), storage.folder / "serial.log") as child:
+    with Child(arguments, storage.environment(), storage.folder / "serial.log") as child:
         child.ask()
         with Memory(child.process.pid) as memory:
             seconds: float = child.ask()["seconds"]

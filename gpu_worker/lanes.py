@@ -16,7 +16,8 @@ URGENT_LOOK_S = 1.0
 FIRST_WAIT_S = 0.010
 WAIT_GROWTH = 2.0
 BUSY_WAIT_S = 0.25
-"""Wait between two rounds while a shard could start and others are still under way."""
+BUSY_WAIT_MOST_S = 2.0
+"""Wait between two rounds while a shard could start and others are still under way: it grows with each in vain."""
 FULL_WAIT_S = 5.0
 """Wait between two rounds that only fill the buffer, because no shard could start."""
 IDLE_REQUESTS_PER_S = 4.0
@@ -62,6 +63,7 @@ class Lanes:
         self._looked_urgent_at = float("-inf")
         self._empty_rounds = 0
         self._wait_s = 0.0
+        self._busy_wait_s = BUSY_WAIT_S
         self._asked_at = self._ask_at = float("-inf")
         self._had_room = self._was_idle = False
 
@@ -106,7 +108,7 @@ class Lanes:
         if wanted.idle and not self._was_idle:
             return True
         turned = wanted.room > 0 and not self._had_room
-        return now >= self._ask_at or (turned and now - self._asked_at >= BUSY_WAIT_S)
+        return now >= self._ask_at or (turned and now - self._asked_at >= self._busy_wait_s)
 
     def _ask(self, count: int) -> bool:
         for queue in self._round():
@@ -131,8 +133,13 @@ class Lanes:
             self._empty_rounds += 1
             self._wait_s = min(self._longest_wait_s(), max(FIRST_WAIT_S, self._wait_s * WAIT_GROWTH))
             pause_s = self._wait_s
+        elif wanted.room:
+            pause_s = self._busy_wait_s
+            self._busy_wait_s = min(BUSY_WAIT_MOST_S, self._busy_wait_s * WAIT_GROWTH)
         else:
-            pause_s = BUSY_WAIT_S if wanted.room else FULL_WAIT_S
+            pause_s = FULL_WAIT_S
+        if found or wanted.idle:
+            self._busy_wait_s = BUSY_WAIT_S
         self._ask_at = self._clock.monotonic() + pause_s
 
     def _longest_wait_s(self) -> float:

@@ -36,7 +36,7 @@ class _Mean:
 
 
 class Pace:
-    """Measures scored shards. Thread-safe."""
+    """Measures shards. Thread-safe."""
 
     def __init__(self, blobs: BlobStore, clock: Clock, *, device_kind: str, lanes: int) -> None:
         self._blobs = blobs
@@ -50,20 +50,23 @@ class Pace:
 
     @property
     def shard_s(self) -> float | None:
-        """Seconds from one finished shard to the next while there is work; None before the first."""
+        """Seconds from the end of one shard to that of the next while there is work; None before the first."""
         return self._shard_s
 
-    def scored(self, job: Job, publish_s: float) -> None:
-        """A shard was scored just now. One that had to load its model says nothing about the others."""
+    def ended(self, job: Job, publish_s: float | None) -> None:
+        """A shard is done with; `publish_s` is None when it was not scored.
+
+        One that had to load its model says nothing about the others.
+        """
         with self._lock:
             now = self._clock.monotonic()
             began = job.started_at if self._last_end is None else max(self._last_end, job.started_at)
             self._last_end = now
-            if job.model is None or job.context is None or job.model.load_s:
+            if job.model is not None and job.model.load_s:
                 return
             taken_s = now - began
             self._shard_s = taken_s if self._shard_s is None else self._shard_s + SMOOTHING * (taken_s - self._shard_s)
-            if job.megapixels:
+            if publish_s is not None and job.context is not None and job.megapixels:
                 mean = self._means.setdefault(model_place(job.context.run), _Mean())
                 mean.add(job.setup_s + publish_s, taken_s * self._lanes / job.megapixels)
 

@@ -206,8 +206,7 @@ class Worker:
         assert self._scoring is not None
         try:
             settled = self._scoring.settling.settle(job)
-            if settled.publish_s is not None:
-                self._scoring.pace.scored(job, settled.publish_s)
+            self._scoring.pace.ended(job, settled.publish_s)
             if self._desk.nudges.gone(job.run_id, settled=settled.has_verdict):
                 self._desk.logs.store(self._desk.blobs, {job.run_id})
             if settled.device_lost:

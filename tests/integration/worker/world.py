@@ -2,17 +2,20 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import Protocol
 
 from toy_workload import ITEM_BYTES, TOY, ToyOptions
 
 from dropscore.cloud.json_log import JsonLines
 from dropscore.cloud.memory import MemoryCloud
+from dropscore.cloud.ports import BlobStore, MessageQueue
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode, encode, encode_bytes
+from dropscore.contracts.errors import NotFoundError
 from dropscore.contracts.identity import digest
-from dropscore.contracts.names import LANE_QUEUES, Lane
+from dropscore.contracts.names import LANE_QUEUES, ContainerName, Lane
 from dropscore.contracts.plan import ShardMessage, ShardSpec
 from dropscore.contracts.request import AdmittedRun, InputRef, RunPolicy
 from dropscore.contracts.verdict import Verdict
@@ -33,10 +36,19 @@ def scored(data: bytes) -> bytes:
     return bytes(255 - byte for byte in data)
 
 
+class Storage(Protocol):
+    """Where runs are put: the twins or the emulator."""
+
+    @property
+    def blobs(self) -> BlobStore: ...
+    @property
+    def queue(self) -> MessageQueue: ...
+
+
 class Runs:
     """Puts runs of the toy workload into storage, as admission and planning would."""
 
-    def __init__(self, cloud: MemoryCloud) -> None:
+    def __init__(self, cloud: Storage) -> None:
         self._cloud = cloud
 
     def admit(
@@ -87,8 +99,7 @@ class Runs:
 
     def verdict(self, run_id: str, shard_id: int) -> Verdict | None:
         """The verdict of a shard, if there is one."""
-        blob = self._cloud.blobs.stored(layout.verdict(run_id, shard_id))
-        return None if blob is None else decode(Verdict, blob.data)
+        return self._read(layout.verdict(run_id, shard_id), lambda data: decode(Verdict, data))
 
     def verdicts(self, run_id: str, shards: int) -> list[Verdict]:
         """All verdicts there are."""
@@ -100,10 +111,16 @@ class Runs:
         data = b""
         for verdict in self.verdicts(run_id, shards):
             assert verdict.part is not None
-            blob = self._cloud.blobs.stored(layout.BlobPath(layout.verdict(run_id, 0).container, verdict.part.path))
-            assert blob is not None
-            data += blob.data
+            part = self._read(layout.BlobPath(ContainerName.RUNS, verdict.part.path), bytes)
+            assert part is not None
+            data += part
         return data
+
+    def _read[T](self, path: layout.BlobPath, made: Callable[[bytes], T]) -> T | None:
+        try:
+            return made(self._cloud.blobs.get(path).data)
+        except NotFoundError:
+            return None
 
 
 class RunningWorker:

@@ -51,7 +51,7 @@ def score(pace: Pace, clock: ManualClock, seconds: float, *, megapixels: float =
     one = job(clock, model=replace(loaded(), load_s=load_s))
     one.context, one.megapixels, one.setup_s = context(), megapixels, 0.1
     clock.advance(seconds)
-    pace.scored(one, 0.2)
+    pace.ended(one, 0.2)
 
 
 def stored(blobs: MemoryBlobs) -> Timings:
@@ -72,9 +72,9 @@ def test_shards_that_overlap_are_not_counted_twice(pace, clock):
     for one in (first, second):
         one.context, one.megapixels = context(), 1.0
     clock.advance(2.0)
-    pace.scored(first, 0.0)
+    pace.ended(first, 0.0)
     clock.advance(1.0)
-    pace.scored(second, 0.0)
+    pace.ended(second, 0.0)
     assert pace.shard_s == pytest.approx(2.0 + 0.2 * (1.0 - 2.0))
 
 
@@ -88,6 +88,14 @@ def test_idle_time_between_shards_is_not_counted(pace, clock):
 def test_a_shard_that_had_to_load_its_model_is_left_out(pace, clock):
     score(pace, clock, 60.0, load_s=50.0)
     assert pace.shard_s is None
+
+
+def test_shards_that_are_not_scored_are_quick_too_but_tell_planners_nothing(pace, clock, blobs):
+    clock.advance(1.0)
+    pace.ended(job(clock), None)
+    assert pace.shard_s == pytest.approx(0.0)
+    pace.write()
+    assert blobs.head(PATH) is None
 
 
 def test_timings_are_written_in_lane_seconds_for_a_million_pixels(pace, clock, blobs):
