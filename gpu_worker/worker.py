@@ -119,7 +119,7 @@ class Worker:
         coming.add_done_callback(lambda _: self._wake.set())
         while self._leaving is None and not coming.done():
             self._fill(Wanted(room=1, shard_s=None))
-            self._wake.wait(min(TICK_S, self._desk.lanes.wait_s or TICK_S))
+            self._pause(min(TICK_S, self._desk.lanes.wait_s or TICK_S))
         if self._leaving is None:
             self._scoring = coming.result()
             for number in range(self._scoring.lanes):
@@ -140,7 +140,7 @@ class Worker:
             self._scoring.board.wait_change(TICK_S)
         else:
             self._rest()
-            self._wake.wait(max(0.001, min(self._desk.lanes.wait_s, 1.0)))
+            self._pause(max(0.001, min(self._desk.lanes.wait_s, 1.0)))
 
     def _room(self) -> int:
         assert self._scoring is not None
@@ -168,8 +168,13 @@ class Worker:
             return self._desk.lanes.fill(wanted)
         except DropscoreError as error:
             log.warning("Cannot lease: %s", error, extra={"action": "lease_failed"})
-            self._wake.wait(STORAGE_PAUSE_S)
+            self._pause(STORAGE_PAUSE_S)
             return False
+
+    def _pause(self, seconds: float) -> None:
+        """Wait this long, or until something calls for the loop."""
+        self._wake.wait(seconds)
+        self._wake.clear()
 
     # --- one shard
 

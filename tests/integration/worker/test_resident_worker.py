@@ -1,5 +1,6 @@
 """The worker's story from message to verdict, over storage in memory."""
 
+import time
 from collections.abc import Callable
 
 from toy_workload import STAGE, ToyOptions
@@ -167,6 +168,15 @@ def test_an_idle_worker_asks_storage_at_most_four_times_a_second(
 
     asked = cloud.queue.operations.total() + cloud.blobs.operations.total() - before
     assert asked <= 4 * (cloud.clock.monotonic() - began) + 3
+
+
+def test_an_idle_worker_leaves_the_processor_alone(runs: Runs, start_worker: Start, wait_until: Wait) -> None:
+    runs.start("run-1", items(2), shard_items=1)
+    start_worker()
+    wait_until(lambda: len(runs.verdicts("run-1", 2)) == 2)
+    began, used = time.monotonic(), time.process_time()
+    wait_until(lambda: time.monotonic() - began > 1.0, every_s=0.1)
+    assert time.process_time() - used < 0.15
 
 
 def test_the_log_of_a_run_is_stored_when_its_shards_are_done(
