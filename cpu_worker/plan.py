@@ -53,7 +53,7 @@ def plan_run(run_id: str, ports: Ports) -> None:
     index = _write(run_id, plan, ports, started)
     ports.nudge(run_id, "planned")
     LOG.info(
-        "Planned %d items in %d shards. %s",
+        "Planned the run: %d items, shards: %d. %s",
         index.items,
         index.shards,
         index.reason,

@@ -84,7 +84,7 @@ def stitch_run(run_id: str, ports: Ports) -> None:
     ports.blobs.create(layout.stitch_result(run_id), encode_bytes(result))
     ports.nudge(run_id, "stitched")
     LOG.info(
-        "Stitched %d items into %d outputs.",
+        "Stitched the run: %d items, outputs: %d.",
         result.items_published,
         len(result.outputs),
         extra={"action": "stitched", "duration_s": result.duration_s},

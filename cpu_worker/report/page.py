@@ -123,7 +123,7 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
     whole = report.items_published == report.items_total
     gap = "all of them" if whole else f"of {total}, {words.count(report.items_missing)} missing"
     scoring_s = sum(span.duration_s for span in report.stages if span.status.value == "scoring")
-    shards = "1 shard" if report.shards_total == 1 else f"{words.count(report.shards_total)} shards"
+    shards = words.counted(report.shards_total, "shard")
     workers = len(report.workers)
     return [
         ("Items", published, gap),

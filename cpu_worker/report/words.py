@@ -66,6 +66,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, one: str) -> str:
+    """`1 item`, `2 items`, `1,200 items`."""
+    return f"{count(number)} {one}{'' if number == 1 else 's'}"
+
+
 def rate(items: int, seconds: float) -> str:
     """Items a second, two or three digits that matter."""
     if seconds <= 0:
@@ -116,6 +121,7 @@ UNITS: Final[dict[str, Callable[[float], str]]] = {
     "s": duration,
     "bytes": lambda number: size(int(number)),
     "hz": lambda number: f"{number:,.6g} Hz",
+    "levels": lambda number: f"{number:.3g} of 255 levels",
     "px": lambda number: f"{number:,.6g} px",
     "mm": lambda number: f"{number:.4g} mm",
     "db": lambda number: f"{number:.2f} dB",

@@ -39,7 +39,7 @@ def test_logs_are_json_lines_on_stderr_and_the_same_in_storage(container: Contai
     _, printed = container.run("plan")
 
     told = [json.loads(line) for line in printed.splitlines()]
-    assert [line["message"].split(".")[0] for line in told] == ["Planned 4 items in 2 shards"]
+    assert [line["message"].split(".")[0] for line in told] == ["Planned the run: 4 items, shards: 2"]
     assert {"at", "level", "run_id", "actor", "action"} <= told[0].keys()
     assert words.bytes(layout.log(RUN, "plan")).decode() == printed
 

@@ -108,6 +108,7 @@ def test_sizes_read_in_powers_of_a_thousand(size: int, text: str) -> None:
         ("size_bytes", 840_570, ("Size", "840.6 kB")),
         ("sample_rate_hz", 48_000, ("Sample rate", "48,000 Hz")),
         ("frames", 200_000, ("Frames", "200,000")),
+        ("flicker_output_levels", 0.4321, ("Flicker output", "0.432 of 255 levels")),
         ("audio", None, ("Audio", "–")),
         ("rotated", False, ("Rotated", "no")),
         ("size", {"width": 640, "height": 360}, ("Size", "width 640, height 360")),
