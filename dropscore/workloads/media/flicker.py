@@ -21,8 +21,9 @@ STILL_LEVELS: Final = 2.0
 STILL_SHARE: Final = 0.02
 """Smallest share of still points with which a pair of frames counts."""
 
-NOISE_FLOOR: Final = 0.25
-"""The input's change is taken for at least this many levels: rounding alone makes as much."""
+NOISE_FLOOR: Final = 0.1
+"""The input's change is taken for at least this many levels, so that still graphics do not make every
+change look endless."""
 
 GRID_POINTS: Final = 160
 """Sampled points along the longer side, at most."""

@@ -94,8 +94,9 @@ def probe_picture(file: Binary, name: str) -> PictureFacts:
     Raises `FailedError`: E-INPUT-EMPTY, E-INPUT-UNSUPPORTED, E-INPUT-LIMIT, E-INPUT-UNREADABLE, E-INPUT-CORRUPT.
     """
     picture = _open(file, name)
+    notes = _notes(picture)  # first: what the stored samples are like is forgotten once they are decoded
     size = _upright_size(picture, name)
-    facts = PictureFacts(format=str(picture.format), size=size, mode=picture.mode, notes=_notes(picture))
+    facts = PictureFacts(format=str(picture.format), size=size, mode=picture.mode, notes=notes)
     try:
         picture.draft("L", (size.width // 8, size.height // 8))
         picture.load()
@@ -185,8 +186,8 @@ def _upright_size(picture: Image.Image, name: str) -> Size:
 def _decode(picture: Image.Image, name: str) -> OpenPicture:
     try:
         picture.load()
-        tags = _tags(picture)
         upright = _eight_bit(ImageOps.exif_transpose(picture))
+        tags = _tags(picture)
         alpha = np.asarray(upright.getchannel("A")) if "A" in upright.getbands() else None
         pixels = np.array(upright.convert("RGB"), dtype=np.uint8)
     except _PARSER_ERRORS as error:

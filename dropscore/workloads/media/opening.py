@@ -29,7 +29,7 @@ READ_BYTES = 128 * 1024
 VIDEO_DECODERS = frozenset(
     (
         *("h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "h263"),
-        *("msmpeg4v1", "msmpeg4v2", "msmpeg4", "mjpeg", "prores", "dnxhd", "ffv1", "huffyuv", "rawvideo"),
+        *("msmpeg4v1", "msmpeg4v2", "msmpeg4", "mjpeg", "prores", "dnxhd", "ffv1", "huffyuv"),
     )
 )
 """FFmpeg's decoders that may run on a stranger's video."""
@@ -146,8 +146,8 @@ def open_video(
     require_video(sniffed, name)
     with open_container(guarded, sniffed, name, limits=limits) as container:
         picture = _choose_stream(container, name, stream)
-        _check_limits(guarded, container, picture, name, limits)
         _check_decoder(picture, name)
+        _check_limits(guarded, container, picture, name, limits)
         yield OpenVideo(name=name, container=container, stream=picture, file=guarded)
 
 
@@ -189,7 +189,8 @@ def _check_limits(
         if exceeded:
             raise FailedError.of(Code.INPUT_LIMIT, f"{name!r} has {found}", input=name)
     if size.pixels == 0:
-        raise FailedError.of(Code.INPUT_UNREADABLE, f"{name!r} does not say how large its frames are", input=name)
+        message = f"{name!r} does not say how large its frames are, or announces more than {limits.max_pixels} pixels"
+        raise FailedError.of(Code.INPUT_UNREADABLE, message, input=name)
 
 
 def _check_decoder(stream: VideoStream, name: str) -> None:

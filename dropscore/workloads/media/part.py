@@ -61,6 +61,7 @@ class VideoPart:
         options = {
             "fflags": "+bitexact",
             "video_track_timescale": str(time_base.denominator),
+            "use_editlist": "0",
             "write_btrt": "0",  # the bit rate differs from part to part; all else in a track's description must not
         }
         self._container = av.open(self._file, "w", format="mp4", container_options=options, buffer_size=WRITE_BYTES)

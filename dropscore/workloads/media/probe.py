@@ -88,7 +88,7 @@ def _facts(
     )
     films = [s for s in opened.container.streams.video if not s.disposition & Disposition.attached_pic]
     return VideoFacts(
-        container=sniffed.title,
+        container=sniffed.title.removeprefix("an ").removeprefix("a ").removesuffix(" file"),
         format=sniffed.format,
         codec=stream.codec_context.name,
         stream=stream.index,
@@ -103,8 +103,8 @@ def _facts(
         timeline=timeline,
         rate=_nominal_rate(opened, timeline),
         declared_frames=stream.frames,
-        lost_frames=max(stream.frames - listing.hidden - timeline.frames - head, listing.torn, 0),
-        undecodable_head=head,
+        lost_frames=max(stream.frames - listing.hidden - listing.headless - timeline.frames - head, listing.torn),
+        undecodable_head=listing.headless + head,
         tracks=tuple(_track(other) for other in opened.container.streams if other.type in ("audio", "subtitle")),
         other_videos=len(films) - 1,
     )

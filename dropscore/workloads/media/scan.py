@@ -23,23 +23,25 @@ class Listing:
     """The frames of a video as listed.
 
     `pts` are the times of the displayed frames and `key_pts` those of the frames that decoding can start from, shown
-    or not, in the order of the file. `hidden` counts packets that the file's edit list hides, `torn` those that the
-    end of the file cuts or that lie behind it. `last` is the latest frame's time and duration.
+    or not, in the order of the file. `headless` counts packets before the first key frame, `hidden` those that the
+    file's edit list hides, `torn` those that the end of the file cuts or that lie behind it. `last` is the latest
+    frame's time and duration.
     """
 
     pts: list[int | None] = field(default_factory=list)
     key_pts: list[int | None] = field(default_factory=list)
-    starts_with_key: bool = False
+    headless: int = 0
     hidden: int = 0
     torn: int = 0
     last: tuple[int, int] | None = None
 
     def add(self, pts: int | None, *, key: bool, hidden: bool = False, duration: int | None = None) -> None:
         """Note one frame."""
-        if not self.pts and not self.hidden:
-            self.starts_with_key = key
         if key:
             self.key_pts.append(pts)
+        if not self.key_pts:
+            self.headless += 1
+            return
         if hidden:
             self.hidden += 1
             return
@@ -49,8 +51,8 @@ class Listing:
 
     @property
     def sound(self) -> bool:
-        """Whether the first frame is a key frame, and each frame has a time of its own."""
-        return self.starts_with_key and None not in (*self.pts, *self.key_pts) and len(set(self.pts)) == len(self.pts)
+        """Whether each frame has a time of its own."""
+        return None not in (*self.pts, *self.key_pts) and len(set(self.pts)) == len(self.pts)
 
 
 def list_packets(opened: OpenVideo, raw: Binary) -> Listing:

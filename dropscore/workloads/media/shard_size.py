@@ -53,8 +53,8 @@ def choose_shard_size(
     item_s = max(pixels / 1e6 * pace.megapixel_s, 1e-6)
     lanes = max(pace.lanes, 1)
     most = min(items, MAX_ITEMS, max(1, int(target_shard_s / item_s)))
-    most = max(most, -(-items // MAX_SHARDS))
-
+    least = -(-items // MAX_SHARDS)
+    most = max(most, least)
     wasted = dropped or _nothing
 
     def wall_s(size: int) -> float:
@@ -64,16 +64,16 @@ def choose_shard_size(
         tail = size * item_s / 2 if lanes > 1 else 0.0
         return rounds + repeated + tail + wasted(size) * pixels / 1e6 * DECODE_MEGAPIXEL_S / lanes
 
-    walls = {size: wall_s(size) for size in _sizes(items, most)}
+    walls = {size: wall_s(size) for size in _sizes(items, most) if size >= least}
     best = min(walls, key=lambda size: (walls[size], size))
     return ShardSize(items=best, wall_s=walls[best], reason=_reason(best, walls, items, lanes, item_s, pace))
 
 
 def _sizes(items: int, most: int) -> Iterator[int]:
     """Sizes worth trying, the largest first: those that share the items out evenly, thinned to a few dozen."""
-    fewest, shards, previous = -(-items // most), 0.0, 0
+    fewest = -(-items // most)
     growth = max((items / fewest) ** (1 / _TRIED), 1.0)
-    shards = float(fewest)
+    shards, previous = float(fewest), 0
     while True:
         size = min(-(-items // math.floor(shards)), most)
         if size != previous:

@@ -15,8 +15,8 @@ from dropscore.workloads.media.sheet import display_size, fit
 HALF_SIDE: Final = 640
 """Largest side of one half, in pixels."""
 
-CRF: Final = 24
-PRESET: Final = "ultrafast"
+CRF: Final = 27
+PRESET: Final = "superfast"
 
 
 def half_size(size: Size, sample_aspect: Fraction, orientation: Orientation) -> Size:
