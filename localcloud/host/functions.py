@@ -74,15 +74,21 @@ class FunctionApp:
         return Outcome(value=returned) if error is None else failed_outcome(error, trace)
 
     async def invoke_logged(
-        self, function: Function, value: Datum, metadata: Mapping[str, Datum], *, reason: str
+        self,
+        function: Function,
+        value: Datum,
+        metadata: Mapping[str, Datum],
+        *,
+        reason: str,
+        level: int = logging.INFO,
     ) -> Outcome:
-        """Invoke a function and say in the log how it ended; `reason` is what called it."""
+        """Invoke a function and say in the log how it ended; `reason` is what called it, `level` that of success."""
         clock = asyncio.get_running_loop().time
         begun = clock()
         outcome = await self.invoke(function, value, metadata)
         took = f"{(clock() - begun) * 1000:.0f} ms"
         if outcome.ok:
-            _LOG.info("%s ran in %s (%s).", function.name, took, reason)
+            _LOG.log(level, "%s ran in %s (%s).", function.name, took, reason)
         else:
             error = f"{outcome.error_type}: {outcome.error}"
             _LOG.error("%s failed after %s (%s): %s\n%s", function.name, took, reason, error, outcome.traceback)

@@ -1,6 +1,7 @@
 """HTTP triggers: routes, methods and keys of the app's functions, served on loopback."""
 
 import hmac
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from localcloud.host.runtime import Datum, datum
 
 BODY_LIMIT_BYTES = 100 << 20
 """The real host's limit on the body of a request."""
+READING = ("GET", "HEAD", "OPTIONS")
+"""Methods that change nothing; somebody who watches a run calls them a few times a second."""
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 # A page on the web can make a browser call loopback under a name of its own; only these names are answered.
 HOST_NAMES = ("127.0.0.1", "localhost")
@@ -102,7 +105,8 @@ def _endpoint(app: FunctionApp, route: HttpRoute, keys: Mapping[str, str] | None
         if body is None:
             return Response(status_code=413)
         reason = f"{request.method} {request.url.path}"
-        outcome = await app.invoke_logged(route.function, _request_datum(request, body), {}, reason=reason)
+        level = logging.DEBUG if request.method in READING else logging.INFO
+        outcome = await app.invoke_logged(route.function, _request_datum(request, body), {}, reason=reason, level=level)
         return _response(outcome.value) if outcome.ok else Response(status_code=500)
 
     return answer
