@@ -3,6 +3,7 @@
 import argparse
 import time
 from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from dropscore.models.networks.transformer import TransformerNet
 from dropscore.models.package import bundle, save
 from dropscore.models.shipped import SHIPPED
 from tools.train_style.painting import paint
+from tools.train_style.perceptual import read_vgg
 from tools.train_style.photographs import NAMES
 from tools.train_style.training import Progress, Recipe, train
 
@@ -35,7 +37,8 @@ def main() -> None:
         if step % 50 == 0 or step + 1 == recipe.steps:
             print(f"{step:5d}  {time.monotonic() - started:5.0f} s  {progress.means()}", flush=True)
 
-    net, progress = train(recipe, _enlarged(pixels, recipe.style_zoom), report)
+    vgg = read_vgg(arguments.vgg) if arguments.vgg else None
+    net, progress = train(recipe, _enlarged(pixels, recipe.style_zoom), report, vgg=vgg)
     description = _describe(arguments, recipe, pixels, progress)
     tensors = {name: value.contiguous() for name, value in net.state_dict().items()}
     package = with_half_precision(bundle(description, {WEIGHTS: to_safetensors(tensors)}))
@@ -48,6 +51,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.train_style", description=__doc__)
     parser.add_argument("--style", type=Path, help="style picture; painted by this tool when absent")
+    parser.add_argument("--vgg", type=Path, help="torchvision's VGG-19 weights; random features judge when absent")
     parser.add_argument("--name", default="mosaic-night")
     parser.add_argument("--version", default="1")
     parser.add_argument("--title", default="Mosaic night: short strokes of oil paint in the colours of a starry night")
@@ -75,13 +79,14 @@ def _enlarged(pixels: np.ndarray, zoom: float) -> torch.Tensor:
 
 def _describe(arguments: argparse.Namespace, recipe: Recipe, pixels: np.ndarray, progress: Progress) -> ModelPackage:
     settings: dict[str, Json] = dict(asdict(recipe))
+    judge = "VGG-19" if arguments.vgg else "random features instead of a pretrained network"
     style = str(arguments.style.name) if arguments.style else "painted by tools/train_style/painting.py"
     return ModelPackage(
         name=arguments.name,
         version=arguments.version,
         workload="style_transfer",
         title=arguments.title,
-        description="Trained with random features instead of a pretrained network: see `recipe`.",
+        description=f"Trained with {judge}: see `recipe`.",
         architecture="transformer_net",
         parameters={"width": recipe.width},
         files=(),
@@ -95,7 +100,7 @@ def _describe(arguments: argparse.Namespace, recipe: Recipe, pixels: np.ndarray,
             "style_picture_sha256": sha256_hex(pixels.tobytes()),
             "photographs": [f"skimage/data/{name}" for name in NAMES],
             "torch": torch.__version__.partition("+")[0],
-            "scikit_image": skimage.__version__,
+            "scikit_image": version("scikit-image"),
         },
         metrics=dict(progress.means()),
     )

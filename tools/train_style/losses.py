@@ -58,7 +58,7 @@ class _Bank:
 
     def __init__(self, filters: torch.Tensor, style: torch.Tensor) -> None:
         turned = style, style.transpose(2, 3).flip(2)
-        responses = torch.cat([_both(turned, some) for some in filters.split(32)], dim=1)
+        responses = torch.cat([_both(turned, some) for some in torch.split(filters, 32)], dim=1)
         ordered = responses.sort(dim=-1).values
         self._filters = filters
         self._quantiles = F.interpolate(ordered, size=QUANTILES, mode="linear", align_corners=True)[0]
@@ -99,7 +99,8 @@ def _textures(count: int, generator: torch.Generator) -> torch.Tensor:
 
 
 def _unit(bank: torch.Tensor) -> torch.Tensor:
-    return bank / bank.flatten(1).norm(dim=1)[:, None, None, None]
+    length: torch.Tensor = torch.linalg.vector_norm(bank, dim=(1, 2, 3), keepdim=True)
+    return bank / length
 
 
 def _both(pictures: tuple[torch.Tensor, torch.Tensor], filters: torch.Tensor) -> torch.Tensor:
@@ -152,7 +153,7 @@ class Structure:
         cov = self._local(x * y) - mean_x * mean_y
         correlation = cov / ((var_x.clamp_min(0) + 4.0) * (var_y.clamp_min(0) + 4.0)).sqrt()
         weight = var_y / (var_y + self._floor)
-        return (weight * (1 - correlation)).sum() / weight.sum().clamp_min(1e-6)
+        return _weighted_mean(1 - correlation, weight)
 
     def _local(self, image: torch.Tensor) -> torch.Tensor:
         return F.avg_pool2d(image, self._window, stride=1)
@@ -186,18 +187,17 @@ def _tensor(image: torch.Tensor, window: int) -> torch.Tensor:
 def _misaligned(image: torch.Tensor, wanted: torch.Tensor, window: int) -> torch.Tensor:
     found = _tensor(image, window)
     wanted = F.interpolate(wanted, size=found.shape[-2:], mode="bilinear", align_corners=False)
-    length = wanted[:, :2].norm(dim=1)
+    length = torch.linalg.vector_norm(wanted[:, :2], dim=1)
     agreement = (found[:, :2] * wanted[:, :2]).sum(1) / ((length + 1e-3) * (found[:, 2] + 4.0))
     weight = (length / (wanted[:, 2] + 1.0)).sqrt()
-    return (weight * (1 - agreement)).sum() / weight.sum().clamp_min(1e-6)
+    return _weighted_mean(1 - agreement, weight)
+
+
+def _weighted_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return (weight * values).sum() / weight.sum().clamp_min(1e-6)
 
 
 def lightness(image: torch.Tensor) -> torch.Tensor:
     """Rec. 601 luma, (N, 1, H, W)."""
     weights = torch.tensor([0.299, 0.587, 0.114], device=image.device, dtype=image.dtype)
     return (image * weights[:, None, None]).sum(1, keepdim=True)
-
-
-def total_variation(image: torch.Tensor) -> torch.Tensor:
-    """Mean absolute difference of neighbours, in grey levels."""
-    return image.diff(dim=-1).abs().mean() + image.diff(dim=-2).abs().mean()

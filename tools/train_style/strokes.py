@@ -97,6 +97,7 @@ def _bristles(rng: np.random.Generator, across: Floats, along: Floats) -> Floats
 def lit(canvas: Canvas, strength: float = 0.5) -> Floats:
     """The canvas under a lamp from the upper left: relief catches light and throws shade."""
     slope_y, slope_x = np.gradient(canvas.height)
-    light = 1.0 + strength * np.clip(-(slope_x + slope_y), -0.6, 0.6)
-    gloss = np.clip(-(slope_x + slope_y) - 0.25, 0.0, 1.0) * strength * 0.35
+    facing = -np.add(slope_x, slope_y)
+    light = 1.0 + strength * np.clip(facing, -0.6, 0.6)
+    gloss = np.clip(facing - 0.25, 0.0, 1.0) * strength * 0.35
     return np.asarray(np.clip(canvas.paint * light[..., None] + gloss[..., None], 0.0, 1.0))

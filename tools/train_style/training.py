@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from dropscore.models.networks.transformer import TransformerNet
+from dropscore.models.networks.vgg import Vgg19
 from tools.train_style.losses import Flow, PatchStyle, Structure
+from tools.train_style.perceptual import Perceptual
 from tools.train_style.photographs import Photographs
 
 OFFSET, SPAN = 110.0, 60.0
@@ -34,6 +36,9 @@ class Recipe:
     texture: float = 1.5
     content: float = 1.0
     flow: float = 0.35
+    vgg_style: float = 3.0
+    """Used with a trained VGG-19, with `vgg_content`, instead of the four above."""
+    vgg_content: float = 1.0
     stability: float = 5.0
     range: float = 2.0
     """Weight of values outside 0 to 255."""
@@ -59,9 +64,12 @@ class Progress:
 class Judge:
     """All losses of one step, by name, each with its weight in the recipe."""
 
-    def __init__(self, recipe: Recipe, style: Tensor, generator: torch.Generator) -> None:
+    def __init__(
+        self, recipe: Recipe, style: Tensor, generator: torch.Generator, perceptual: Perceptual | None = None
+    ) -> None:
         self._recipe = recipe
         self._generator = generator
+        self._perceptual = perceptual
         self._style = PatchStyle(style, generator)
         self._structure = Structure()
         self._flow = Flow()
@@ -70,15 +78,27 @@ class Judge:
         """Losses of what the network makes of photographs, (N, 3, H, W), 0 to 255."""
         painted = net(photographs)
         inner, original = (_inside(x, self._recipe.margin) for x in (painted, photographs))
-        colour, texture = self._style(inner)
         return {
-            "colour": colour,
-            "texture": texture,
-            "content": self._structure(inner, original),
-            "flow": self._flow(inner, original),
+            **(
+                self._by_random_features(inner, original) if self._perceptual is None else self._by_vgg(inner, original)
+            ),
             "range": ((painted - painted.clamp(0, 255)) / 255).abs().mean(),
             "stability": self._unstable(net, photographs, painted),
         }
+
+    def _by_random_features(self, painted: Tensor, photographs: Tensor) -> dict[str, Tensor]:
+        colour, texture = self._style(painted)
+        return {
+            "colour": colour,
+            "texture": texture,
+            "content": self._structure(painted, photographs),
+            "flow": self._flow(painted, photographs),
+        }
+
+    def _by_vgg(self, painted: Tensor, photographs: Tensor) -> dict[str, Tensor]:
+        assert self._perceptual is not None
+        style, content = self._perceptual(painted, photographs)
+        return {"vgg_style": style, "vgg_content": content}
 
     def _unstable(self, net: Callable[[Tensor], Tensor], photographs: Tensor, painted: Tensor) -> Tensor:
         """How much the result of half the batch differs when the camera moves a little, with noise and another
@@ -93,13 +113,19 @@ class Judge:
         return _inside((expected - net(noisy)) / 255, 16).square().mean()
 
 
-def train(recipe: Recipe, style: Tensor, report: Callable[[int, Progress], None]) -> tuple[TransformerNet, Progress]:
-    """Train on one thread, so that the same recipe gives the same network. `style` is (1, 3, H, W), 0 to 255."""
+def train(
+    recipe: Recipe, style: Tensor, report: Callable[[int, Progress], None], *, vgg: Vgg19 | None = None
+) -> tuple[TransformerNet, Progress]:
+    """Train on one thread, so that the same recipe gives the same network. `style` is (1, 3, H, W), 0 to 255.
+
+    With the weights of a trained VGG-19, its responses judge; without, random features and the photograph's contours.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
     net, photographs = TransformerNet(recipe.width), Photographs(recipe.seed)
-    judge, progress = Judge(recipe, style, generator), Progress()
+    judge = Judge(recipe, style, generator, None if vgg is None else Perceptual(vgg, style))
+    progress = Progress()
     optimiser = torch.optim.Adam(net.parameters(), lr=recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=recipe.steps, pct_start=0.1
@@ -108,7 +134,7 @@ def train(recipe: Recipe, style: Tensor, report: Callable[[int, Progress], None]
         losses = judge(lambda x: OFFSET + SPAN * net(x), photographs.batch(recipe.batch, recipe.crop))
         total = torch.stack([getattr(recipe, name) * value for name, value in losses.items()]).sum()
         optimiser.zero_grad()
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call] # torch declares no types here
         optimiser.step()
         schedule.step()
         progress.note(losses)

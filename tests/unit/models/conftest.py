@@ -14,6 +14,12 @@ from dropscore.models.package import LoadedPackage, bundle
 WIDTH = 2
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """As a lane of the worker computes. More threads would only wait for each other on a busy machine."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def network() -> TransformerNet:
     """A tiny network with weights from a seed."""

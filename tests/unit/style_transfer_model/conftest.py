@@ -16,6 +16,12 @@ from dropscore.workloads.style_transfer.options import StyleTransferOptions
 from dropscore.workloads.style_transfer.score import SCORING
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """As a lane of the worker computes. More threads would only wait for each other on a busy machine."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def small() -> LoadedPackage:
     """A network of width 2 with random weights and results that fill the range of a picture."""
