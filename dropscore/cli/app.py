@@ -60,14 +60,14 @@ def root(
 def up(context: typer.Context, debug: Debug = False) -> None:
     """Start the local cloud in this terminal.
 
-    It is every Azure service that dropscore uses, on this machine; Ctrl-C stops it. Further options are those of
-    `python -m localcloud up`, such as --detach.
+    It is every Azure service that dropscore uses, on this machine, with the models that come with dropscore in its
+    storage; Ctrl-C stops it. Further options are those of `python -m localcloud up`, such as --detach.
     """
-    from dropscore.cli.local import local_cloud
+    from dropscore.cli.local import SHIP_MODELS, local_cloud
     from dropscore.cli.session import open_session
 
     with open_session(as_json=False, debug=debug):
-        raise typer.Exit(local_cloud("up", *context.args))
+        raise typer.Exit(local_cloud("up", "--after-start", SHIP_MODELS, *context.args))
 
 
 @app.command()

@@ -1,13 +1,18 @@
 """Start and stop the local cloud: a program of its own, which this one only calls."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Final
 
 from dropscore.cli.exits import Exit
 from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
+
+SHIP_MODELS: Final = shlex.join([sys.executable, "-m", "dropscore.cli", "models", "push-shipped"])
+"""Run once the local cloud is up, so that the default model of every workload is there."""
 
 
 def local_cloud(*arguments: str) -> Exit:

@@ -20,8 +20,10 @@ class Progress:
         self._steps: deque[tuple[float, int]] = deque(maxlen=MOST_STEPS)
 
     def see(self, at_s: float, done: int) -> None:
-        """Tell how many are done at a time in seconds. Times and counts that do not grow are passed over."""
-        if not self._steps or (done > self._steps[-1][1] and at_s > self._steps[-1][0]):
+        """Tell how many are done at a time in seconds. Times and counts that do not grow are passed over, and so is the
+        time before the first: workers were still starting.
+        """
+        if (done > 0 and not self._steps) or (self._steps and done > self._steps[-1][1] and at_s > self._steps[-1][0]):
             self._steps.append((at_s, done))
 
     @property

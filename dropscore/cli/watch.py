@@ -14,6 +14,7 @@ from dropscore.cli.views import RunView
 from dropscore.contracts.run import RunStatus
 
 LOOK_EVERY_S = 0.25
+BAR_COLUMNS = 32
 STAGES = (RunStatus.PLANNING, RunStatus.PROVISIONING, RunStatus.SCORING, RunStatus.STITCHING)
 
 
@@ -93,7 +94,13 @@ def _picture(view: RunView, rate: float | None, eta_s: float | None) -> Renderab
     ]
     if state.items_total:
         line = Table.grid(padding=(0, 2))
-        bar = ProgressBar(total=state.items_total, completed=state.items_done, width=32)
+        bar = ProgressBar(
+            total=state.items_total,
+            completed=state.items_done,
+            width=BAR_COLUMNS,
+            complete_style="cyan",
+            finished_style="green",
+        )
         line.add_row(bar, *_figures(view, rate, eta_s))
         rows.append(line)
     if state.detail:

@@ -15,12 +15,16 @@ def progress_of(steps: list[tuple[float, int]]) -> Progress:
 
 
 def test_nothing_is_said_before_three_steps() -> None:
-    assert progress_of([(0, 0), (1, 10)]).rate is None
-    assert progress_of([(0, 0), (1, 10)]).eta_s(1, 100) is None
+    assert progress_of([(1, 10), (2, 20)]).rate is None
+    assert progress_of([(1, 10), (2, 20)]).eta_s(1, 100) is None
+
+
+def test_the_time_in_which_workers_start_does_not_count() -> None:
+    assert progress_of([(0, 0), (60, 10), (61, 20), (62, 30)]).rate == pytest.approx(10)
 
 
 def test_a_steady_pace_is_its_slope() -> None:
-    progress = progress_of([(0, 0), (1, 10), (2, 20), (3, 30)])
+    progress = progress_of([(1, 10), (2, 20), (3, 30)])
 
     assert progress.rate == pytest.approx(10)
     assert progress.eta_s(3, 100) == pytest.approx(7)
@@ -28,18 +32,18 @@ def test_a_steady_pace_is_its_slope() -> None:
 
 
 def test_looking_again_without_news_is_no_step() -> None:
-    assert progress_of([(0, 0), (1, 10), (1.5, 10), (1.7, 10)]).rate is None
+    assert progress_of([(1, 10), (1.5, 10), (1.7, 10)]).rate is None
 
 
 def test_a_long_pause_hardly_moves_the_rate() -> None:
-    steady = [(float(n), 10 * n) for n in range(12)]
+    steady = [(float(n), 10 * n) for n in range(1, 12)]
     paused = [*steady, *((at + 30, done) for at, done in [(12.0, 120), (13.0, 130)])]
 
     assert progress_of(paused).rate == pytest.approx(10, rel=0.1)
 
 
 def test_remaining_time_is_never_negative() -> None:
-    assert progress_of([(0, 0), (1, 10), (2, 20)]).eta_s(100, 30) == 0
+    assert progress_of([(1, 10), (2, 20), (3, 30)]).eta_s(100, 40) == 0
 
 
 @pytest.mark.parametrize("seed", range(8))
