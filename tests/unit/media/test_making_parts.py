@@ -13,7 +13,6 @@ from dropscore.workloads.media.facts import Colour, Orientation, Size
 from dropscore.workloads.media.part import PartSpec, VideoPart, picture_frames
 from dropscore.workloads.media.parts import read_part
 
-
 UPRIGHT = Orientation()
 
 
