@@ -15,6 +15,11 @@ ASSUMED_MEGAPIXEL_S: Final = 0.5
 """A small network on one core of a CPU: of all devices the slowest, so the first shards are rather too small."""
 ASSUMED_LANES: Final = 2
 """Of one worker."""
+LIKELY_WORKERS: Final = 2
+"""Workers that a plan counts on, or the run's most if fewer. A pool grows within minutes: a run that is over sooner
+is scored by who is there already, and one that lasts longer has more shards than lanes anyway, as no shard may take
+longer than the policy's target. Counting on more would cut short videos into shards of a few frames, each with a
+key frame of its own."""
 
 
 def run_pace(blobs: BlobStore, run_id: str, model: ModelRef | None, policy: RunPolicy) -> Pace:
@@ -37,19 +42,23 @@ def assumed_pace(policy: RunPolicy) -> Pace:
     return Pace(
         setup_s=ASSUMED_SETUP_S,
         megapixel_s=ASSUMED_MEGAPIXEL_S,
-        lanes=ASSUMED_LANES * policy.max_workers,
+        lanes=ASSUMED_LANES * _workers(policy),
         measured=False,
     )
 
 
 def measured_pace(timings: Timings, policy: RunPolicy) -> Pace:
-    """The pace of a model that was timed, with as many workers as the run may have."""
+    """The pace of a model that was timed."""
     return Pace(
         setup_s=timings.setup_s,
         megapixel_s=timings.megapixel_s,
-        lanes=timings.lanes * policy.max_workers,
+        lanes=timings.lanes * _workers(policy),
         measured=True,
     )
+
+
+def _workers(policy: RunPolicy) -> int:
+    return min(LIKELY_WORKERS, policy.max_workers)
 
 
 def _latest(blobs: BlobStore, model: ModelRef) -> Timings | None:
