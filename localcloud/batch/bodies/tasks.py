@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from localcloud.batch.bodies.base import (
     Body,
@@ -17,6 +17,15 @@ from localcloud.batch.bodies.base import (
 )
 
 MAX_COLLECTION = 100
+
+
+def _inside(path: str) -> str:
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError("a path must lie inside the working folder")
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(_inside)]
 MAX_DEPENDENCY_CHARACTERS = 64_000
 
 
@@ -106,9 +115,55 @@ class ResourceFile(Body):
     storage_container_url: str | None = None
     auto_storage_container_name: str | None = None
     blob_prefix: str | None = None
-    file_path: str | None = None
-    file_mode: str | None = None
+    file_path: RelativePath | None = None
+    file_mode: Annotated[str, StringConstraints(pattern=r"^[0-7]{3,4}$")] | None = None
     identity_reference: Opaque | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "ResourceFile":
+        sources = (self.http_url, self.storage_container_url, self.auto_storage_container_name)
+        if sum(source is not None for source in sources) != 1:
+            raise ValueError("give exactly one of httpUrl, storageContainerUrl, autoStorageContainerName")
+        if self.http_url is not None and not self.file_path:
+            raise ValueError("httpUrl needs a filePath")
+        return self
+
+
+class UploadCondition(StrEnum):
+    """After which ends of a task a file is stored."""
+
+    SUCCESS = "tasksuccess"
+    FAILURE = "taskfailure"
+    COMPLETION = "taskcompletion"
+
+
+class OutputContainer(Body):
+    """A blob container that takes output files."""
+
+    container_url: str
+    path: str | None = None
+    identity_reference: Opaque | None = None
+    upload_headers: tuple[Opaque, ...] | None = None
+
+
+class OutputDestination(Body):
+    """Where output files go."""
+
+    container: OutputContainer | None = None
+
+
+class OutputOptions(Body):
+    """When output files are stored."""
+
+    upload_condition: UploadCondition
+
+
+class OutputFile(Body):
+    """Files to store after the command; the pattern is relative to the working folder."""
+
+    file_pattern: Annotated[str, StringConstraints(min_length=1)]
+    destination: OutputDestination
+    upload_options: OutputOptions
 
 
 class AffinityInfo(Body):
@@ -126,7 +181,7 @@ class TaskBody(Body):
     exit_conditions: ExitConditions | None = None
     container_settings: ContainerSettings | None = None
     resource_files: tuple[ResourceFile, ...] | None = None
-    output_files: tuple[Opaque, ...] | None = None
+    output_files: tuple[OutputFile, ...] | None = None
     environment_settings: tuple[NameValue, ...] | None = None
     affinity_info: AffinityInfo | None = None
     constraints: TaskConstraints | None = None

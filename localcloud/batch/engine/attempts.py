@@ -8,10 +8,12 @@ import signal
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from localcloud.batch.engine.context import Context
 from localcloud.batch.engine.environment import node_environment, task_environment
+from localcloud.batch.engine.transfers import Transfers
 from localcloud.batch.state.job import Job
 from localcloud.batch.state.node import Node, TaskTrace
 from localcloud.batch.state.task import Category, Placement, Task, TaskFailure, task_key, user_failure
@@ -48,6 +50,14 @@ class Outcome:
     failure: TaskFailure | None = None
 
 
+class _NotStartedError(Exception):
+    """A task's program was not started."""
+
+    def __init__(self, failure: TaskFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Attempt:
     """A task on a node, as it runs."""
@@ -68,6 +78,7 @@ class Attempts:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._transfers = Transfers(context)
         self._attempts: dict[str, Attempt] = {}
         self._runs: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -177,22 +188,43 @@ class Attempts:
             return Outcome()
         folder = self._folder(attempt)
         try:
+            child = await self._launch(attempt, job, task, folder, anew=anew)
+        except _NotStartedError as error:
+            return Outcome(failure=error.failure)
+        outcome = await self._follow(attempt, task, child, folder)
+        if attempt.ending is not None or (outcome.exit_code and _may_retry(task, job)):
+            return outcome
+        outputs, succeeded = task.body.output_files or (), not outcome.exit_code
+        failure = await self._transfers.store(outputs, folder, partial(self._adopt, attempt), succeeded=succeeded)
+        return replace(outcome, failure=failure) if failure and succeeded else outcome
+
+    async def _launch(self, attempt: Attempt, job: Job, task: Task, folder: Path, *, anew: bool) -> Child:
+        """Fetch a task's files and start its program. Raises _NotStartedError."""
+        try:
             self._context.folders.make_task(folder, anew=anew)
-            attempt.child = await self._context.keeper.run(self._command(job, task, attempt.node, folder))
+            files = task.body.resource_files or ()
+            if failure := await self._transfers.fetch(files, folder, partial(self._adopt, attempt)):
+                raise _NotStartedError(failure)
+            return await self._context.keeper.run(self._command(job, task, attempt.node, folder))
         except ValueError as error:
-            return Outcome(failure=user_failure("CommandLaunchFailed", f"The command line cannot be read: {error}."))
+            failure = user_failure("CommandLaunchFailed", f"The command line cannot be read: {error}.")
         except LaunchError as error:
             code = "CommandProgramNotFound" if error.missing else "CommandLaunchFailed"
-            return Outcome(failure=user_failure(code, f"The program could not be started: {error}."))
+            failure = user_failure(code, f"The program could not be started: {error}.")
         except OSError as error:
-            return Outcome(failure=TaskFailure(category=Category.SERVER, code="DiskFull", message=str(error)))
-        return await self._follow(attempt, task, attempt.child, folder)
+            failure = TaskFailure(category=Category.SERVER, code="DiskFull", message=str(error))
+        raise _NotStartedError(failure)
+
+    def _adopt(self, attempt: Attempt, child: Child) -> None:
+        """Let the program of a transfer end with the attempt."""
+        attempt.child, attempt.ender = child, None
+        if attempt.ending is not None:
+            self._end_child(attempt)
 
     async def _follow(self, attempt: Attempt, task: Task, child: Child, folder: Path) -> Outcome:
         self._note(task, "started", pid=child.pid, node=attempt.node.id, pool=attempt.node.pool_id)
         self._context.signals.task_started(task)
-        if attempt.ending is not None:
-            self._end_child(attempt)
+        self._adopt(attempt, child)
         limit = task.body.constraints.max_wall_clock_time if task.body.constraints else None
         alarm = None
         if limit is not None and limit.days < 365:

@@ -4,10 +4,12 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from localcloud.batch.bodies.pools import StartTask
 from localcloud.batch.engine.context import Context
 from localcloud.batch.engine.environment import node_environment, start_task_environment
+from localcloud.batch.engine.transfers import Transfers
 from localcloud.batch.state.node import Node, NodeState, StartTaskRun
 from localcloud.batch.state.task import TaskFailure, user_failure
 from localcloud.emulation.children import Child, Command, LaunchError
@@ -28,6 +30,7 @@ class Boots:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._transfers = Transfers(context)
         self._boots: dict[str, _Boot] = {}
 
     def begin(self, node: Node, *, delay_s: float = 0.0, wipe: bool) -> None:
@@ -126,6 +129,9 @@ class Boots:
                 stdout=folder / "stdout.txt",
                 stderr=folder / "stderr.txt",
             )
+            files = start_task.resource_files or ()
+            if failure := await self._transfers.fetch(files, folder, partial(setattr, boot, "child")):
+                return None, failure
             boot.child = await self._context.keeper.run(command)
         except ValueError as error:
             return None, user_failure("CommandLaunchFailed", f"The command line cannot be read: {error}.")

@@ -54,8 +54,6 @@ def check_pool(body: PoolBody) -> None:
         )
     if body.application_package_references:
         raise not_emulated("application packages")
-    if body.start_task and body.start_task.resource_files:
-        raise not_emulated("resource files of start tasks")
 
 
 def _autoscale(body: PoolBody, now: datetime) -> AutoScale | None:

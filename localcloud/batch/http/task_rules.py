@@ -24,8 +24,6 @@ def _check_emulated(body: TaskBody) -> None:
         "multi-instance tasks": body.multi_instance_settings,
         "application packages": body.application_package_references,
         "authentication tokens of tasks": body.authentication_token_settings,
-        "resource files": body.resource_files,
-        "output files": body.output_files,
     }
     for what, value in lacking.items():
         if value:
