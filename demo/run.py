@@ -58,8 +58,7 @@ def _demo(video: Path | None) -> bool:
     with _local_cloud() as starting:
         source = video or _clip()
         starting.wait_until_up()
-        _say("Storing the model that comes with dropscore")
-        _dropscore("models", "push-shipped")
+        _dropscore("models", "push-shipped", quiet=True)
         run_id = _run(source)
         folder = OUTPUT / run_id
         _dropscore("download", run_id, "--to", str(folder), quiet=True)
@@ -101,7 +100,7 @@ def _local_cloud() -> Iterator[Starting]:
         yield Starting(None)
         return
     _say("Starting the local cloud")
-    process = _localcloud("up", "--detach")
+    process = _localcloud("up", "--detach", quiet=True)
     try:
         yield Starting(process)
     finally:
@@ -118,13 +117,13 @@ def _run(source: Path) -> str:
 
 
 def _report(checks: Sequence[Check], folder: Path, outputs: Sequence[OutputFile]) -> None:
-    _say("Held against its source")
+    _say("The result, held against its source")
     for check in checks:
         _line(f"  {'✓' if check.passed else '✕'} {check.name:<7} {check.detail}")
     _say("Look at")
     for output in outputs:
-        _line(f"  {output.title or output.name:<28} {folder / output.name}")
-    _line(f"  {'Report':<28} {folder / 'report.html'}")
+        _line(f"  {folder / output.name}")
+    _line(f"  {folder / 'report.html'}")
 
 
 def _dropscore(*arguments: str, quiet: bool = False) -> None:
