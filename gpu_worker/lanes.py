@@ -1,7 +1,7 @@
 """Which messages to take: urgent first at every shard, as many in a call as a few seconds of work."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from dropscore.cloud.ports import Clock, MessageQueue, QueueMessage
@@ -14,7 +14,7 @@ BUFFER_S = 3.0
 URGENT_LOOK_S = 1.0
 """Shortest time between two looks at the urgent lane while there is other work."""
 FIRST_WAIT_S = 0.010
-WAIT_GROWTH = 2.0
+WAIT_GROWTH = 1.25
 BUSY_WAIT_S = 0.25
 BUSY_WAIT_MOST_S = 2.0
 """Wait between two rounds while a shard could start and others are still under way: it grows with each in vain."""
@@ -60,7 +60,9 @@ class Lanes:
         self._clock = clock
         self._keep = keep
         self._held: dict[QueueName, deque[Lease]] = {queue: deque() for queue in RANK}
-        self._looked_urgent_at = float("-inf")
+        self._urgent_empty_at = float("-inf")
+        """When the urgent lane was last seen to have no more."""
+        self._last_found: QueueName | None = None
         self._empty_rounds = 0
         self._wait_s = 0.0
         self._busy_wait_s = BUSY_WAIT_S
@@ -74,7 +76,7 @@ class Lanes:
         """The held message to start now: of the highest lane, in the order leased. None when none is held."""
         if self._held[URGENT]:
             return self._held[URGENT].popleft()
-        if len(self) and self._clock.monotonic() - self._looked_urgent_at >= URGENT_LOOK_S:
+        if len(self) and not self._urgent_is_empty():
             self._receive(URGENT, 1)
         return next((leases.popleft() for leases in self._held.values() if leases), None)
 
@@ -87,7 +89,7 @@ class Lanes:
         if len(self) >= max(wanted.room, (ahead + 1) // 2) or not self._may_ask(wanted):
             return False
         self._asked_at = self._clock.monotonic()
-        found = self._ask(min(MOST_PER_CALL, wanted.room + ahead))
+        found = self._ask(min(MOST_PER_CALL, wanted.room + ahead), idle=wanted.idle)
         self._plan_next(wanted, found=found)
         return found
 
@@ -110,27 +112,37 @@ class Lanes:
         turned = wanted.room > 0 and not self._had_room
         return now >= self._ask_at or (turned and now - self._asked_at >= self._busy_wait_s)
 
-    def _ask(self, count: int) -> bool:
-        for queue in self._round():
+    def _ask(self, count: int, *, idle: bool) -> bool:
+        for queue in self._round(idle):
             if self._receive(queue, count):
+                self._last_found = queue
                 return True
             if self._held[queue]:
                 return False
         return False
 
-    def _round(self) -> tuple[QueueName, ...]:
-        """The lanes to ask in this round."""
-        if self._empty_rounds % OFFPEAK_EVERY:
-            return (URGENT, *(queue for queue in LOWER if queue is not LOWEST))
-        return (URGENT, *LOWER)
+    def _round(self, idle: bool) -> Iterator[QueueName]:
+        """The lanes to ask in this round: urgent unless it was just seen empty, the lowest only now and then unless
+        it has just been giving work.
+        """
+        if idle or not self._urgent_is_empty():
+            yield URGENT
+        yield from (queue for queue in LOWER if queue is not LOWEST)
+        gives = self._last_found is LOWEST and self._empty_rounds < OFFPEAK_EVERY
+        if gives or self._empty_rounds % OFFPEAK_EVERY == 0:
+            yield LOWEST
+
+    def _urgent_is_empty(self) -> bool:
+        """Whether the urgent lane is known to have been empty a moment ago."""
+        return self._clock.monotonic() - self._urgent_empty_at < URGENT_LOOK_S
 
     def _plan_next(self, wanted: Wanted, *, found: bool) -> None:
         """Set when to ask again: at once after a find, soon while the device waits, later while it is busy."""
         self._had_room, self._was_idle = wanted.room > 0, wanted.idle
+        self._empty_rounds = 0 if found else self._empty_rounds + 1
         if found:
-            self._empty_rounds, self._wait_s, pause_s = 0, 0.0, 0.0
+            self._wait_s, pause_s = 0.0, 0.0
         elif wanted.idle:
-            self._empty_rounds += 1
             self._wait_s = min(self._longest_wait_s(), max(FIRST_WAIT_S, self._wait_s * WAIT_GROWTH))
             pause_s = self._wait_s
         elif wanted.room:
@@ -148,9 +160,9 @@ class Lanes:
 
     def _receive(self, queue: QueueName, count: int) -> bool:
         leased_at = self._clock.monotonic()
-        if queue is URGENT:
-            self._looked_urgent_at = leased_at
         messages = self._queue.receive(queue, count=count, lease_s=self.lease_s)
+        if queue is URGENT:
+            self._urgent_empty_at = leased_at if len(messages) < count else float("-inf")
         for message in messages:
             self._held[queue].append(self._lease(message, leased_at))
         return bool(messages)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from dropscore.cloud.ports import BlobStore
 from dropscore.contracts import layout
-from dropscore.contracts.errors import DropscoreError, NotFoundError
+from dropscore.contracts.errors import DropscoreError
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +20,8 @@ RUNS_KEPT = 64
 class _RunLog:
     text: bytearray = field(default_factory=bytearray)
     changed: bool = False
-    earlier_read: bool = False
-    """Whether what this worker stored in an earlier life stands at the beginning of `text`."""
+    first_written: bool = False
+    """Whether `text` begins with all that is stored: also what this worker stored in an earlier life."""
 
 
 class RunLogs(logging.Handler):
@@ -63,22 +63,29 @@ class RunLogs(logging.Handler):
 
     def _store(self, blobs: BlobStore, run_id: str, kept: _RunLog) -> None:
         path = layout.log(run_id, self._worker)
-        if not kept.earlier_read:
-            earlier = _read(blobs, path)
-            with self._guard:
-                kept.text[:0] = earlier
-                kept.earlier_read = True
-                _shorten(kept.text)
+        text = self._take(kept)
+        try:
+            if not kept.first_written:
+                if blobs.create(path, text):
+                    kept.first_written = True
+                    return
+                self._put_before(kept, blobs.get(path).data)
+                text = self._take(kept)
+            blobs.put(path, text, content_type="application/x-ndjson")
+        except DropscoreError:
+            kept.changed = True
+            raise
+
+    def _take(self, kept: _RunLog) -> bytes:
         with self._guard:
-            text, kept.changed = bytes(kept.text), False
-        blobs.put(path, text, content_type="application/x-ndjson")
+            kept.changed = False
+            return bytes(kept.text)
 
-
-def _read(blobs: BlobStore, path: layout.BlobPath) -> bytes:
-    try:
-        return blobs.get(path).data
-    except NotFoundError:
-        return b""
+    def _put_before(self, kept: _RunLog, earlier: bytes) -> None:
+        with self._guard:
+            kept.text[:0] = earlier
+            kept.first_written = True
+            _shorten(kept.text)
 
 
 def _shorten(text: bytearray) -> None:

@@ -102,6 +102,32 @@ def test_the_urgent_lane_is_not_asked_more_than_once_a_second_while_there_is_wor
     assert queue.operations.targets("queue.get").count(URGENT) <= 3
 
 
+@pytest.mark.parametrize("lane", [URGENT, NORMAL, OFFPEAK])
+def test_a_lane_full_of_tiny_shards_never_makes_the_device_wait(queue, lanes, clock, lane):
+    send(queue, lane, 200)
+    for _ in range(200):
+        lanes.fill(Wanted(room=1, shard_s=0.01, idle=False))
+        lease = lanes.next()
+        assert lease is not None
+        lease.delete()
+        clock.advance(0.01)
+
+
+def test_an_idle_worker_asks_no_more_after_work_from_the_lowest_lane(queue, lanes, clock):
+    send(queue, OFFPEAK)
+    wanted = Wanted(room=1, shard_s=30.0)
+    lanes.fill(wanted)
+    lanes.next()
+    for _ in range(60):
+        clock.advance(lanes.wait_s + 1e-6)
+        lanes.fill(wanted)
+    before, began = queue.operations.total(), clock.monotonic()
+    while clock.monotonic() - began < 60.0:
+        clock.advance(lanes.wait_s + 1e-6)
+        lanes.fill(wanted)
+    assert (queue.operations.total() - before) / (clock.monotonic() - began) <= 4.0
+
+
 def test_the_lowest_lane_waits_until_the_others_are_empty(queue, lanes):
     send(queue, OFFPEAK)
     send(queue, NORMAL)
@@ -115,12 +141,12 @@ def test_polling_begins_at_ten_milliseconds_and_settles_at_four_requests_a_secon
     wanted = Wanted(room=1, shard_s=None)
     lanes.fill(wanted)
     assert lanes.wait_s == pytest.approx(0.010)
-    for _ in range(20):
-        clock.advance(lanes.wait_s)
+    for _ in range(60):
+        clock.advance(lanes.wait_s + 1e-6)
         lanes.fill(wanted)
     before, began = queue.operations.total(), clock.monotonic()
     while clock.monotonic() - began < 60.0:
-        clock.advance(lanes.wait_s)
+        clock.advance(lanes.wait_s + 1e-6)
         lanes.fill(wanted)
     assert (queue.operations.total() - before) / (clock.monotonic() - began) <= 4.0
 
@@ -128,7 +154,7 @@ def test_polling_begins_at_ten_milliseconds_and_settles_at_four_requests_a_secon
 def test_every_lane_is_still_looked_at_when_idle(queue, lanes, clock):
     wanted = Wanted(room=1, shard_s=None)
     for _ in range(40):
-        clock.advance(lanes.wait_s)
+        clock.advance(lanes.wait_s + 1e-6)
         lanes.fill(wanted)
     asked = queue.operations.targets("queue.get")[-40:]
     assert {URGENT, NORMAL, OFFPEAK} == set(asked)
@@ -137,10 +163,10 @@ def test_every_lane_is_still_looked_at_when_idle(queue, lanes, clock):
 def test_work_makes_polling_quick_again(queue, lanes, clock):
     wanted = Wanted(room=1, shard_s=30.0)
     for _ in range(20):
-        clock.advance(lanes.wait_s)
+        clock.advance(lanes.wait_s + 1e-6)
         lanes.fill(wanted)
     send(queue, NORMAL)
-    clock.advance(lanes.wait_s)
+    clock.advance(lanes.wait_s + 1e-6)
     assert lanes.fill(wanted)
     lanes.next()
     lanes.fill(wanted)
