@@ -117,7 +117,9 @@ def test_an_idle_worker_asks_no_more_after_work_from_the_lowest_lane(queue, lane
     send(queue, OFFPEAK)
     wanted = Wanted(room=1, shard_s=30.0)
     lanes.fill(wanted)
-    lanes.next()
+    lease = lanes.next()
+    assert lease is not None
+    lease.delete()
     for _ in range(60):
         clock.advance(lanes.wait_s + 1e-6)
         lanes.fill(wanted)
