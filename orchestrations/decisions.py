@@ -182,22 +182,26 @@ def counted(state: ScoreShards, count: VerdictCount, passed_s: float) -> ScoreSh
         "elapsed_s": state.elapsed_s + passed_s,
         "quiet_s": state.quiet_s + passed_s,
     }
-    if count.settled > state.settled:
-        never_looked = state.look_s == 0
-        look_s = 0.0 if never_looked else look_after_s(state.policy)
-        wait_s = pace_s(
-            state.policy, settled=count.settled, missing=state.shards - count.settled, in_s=seen["elapsed_s"]
-        )
+    new = count.settled - state.settled
+    if new > 0:
+        left_s = (state.shards - count.settled) * seen["quiet_s"] / new
+        look_s = look_after_s(state.policy) if state.look_s else 0.0  # the first look is made even so
+        wait_s = pace_s(state.policy, left_s)
         seen |= {"quiet_s": 0.0, "stalls": 0, "wait_s": wait_s, "look_s": look_s}
     return state.model_copy(update=seen)
 
 
-def pace_s(policy: RunPolicy, *, settled: int, missing: int, in_s: float) -> float:
-    """The wait after a new verdict: a quarter of the time that is left at the pace so far, so that a long run costs
-    few looks and the end of a short one is seen at once.
+def pace_s(policy: RunPolicy, left_s: float) -> float:
+    """The wait after a new verdict, when the rest takes `left_s` at the present pace: a quarter of that, so that a
+    long run costs few looks and the end of a short one is seen at once. Far from the end it may be twice the longest
+    wait of other times.
     """
-    left_s = missing * in_s / max(settled, 1)
-    return min(max(left_s / 4, policy.poll_first_s), policy.poll_most_s)
+    return min(max(left_s / 4, policy.poll_first_s), 2 * policy.poll_most_s)
+
+
+def heeds_nudges(state: ScoreShards, wait_s: float) -> bool:
+    """Whether a nudge ends a wait. Far from the end of a run it would only tell that scoring goes on."""
+    return state.quiet_s > 0 or wait_s <= state.policy.poll_most_s
 
 
 def score_end(state: ScoreShards, count: VerdictCount) -> ScoreEnd | None:

@@ -12,6 +12,7 @@
 After some rounds it continues as new, so that its history stays short.
 """
 
+import itertools
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,7 +32,7 @@ from dropscore.contracts.orchestration import (
 )
 from orchestrations.calls import Story, activity, guarded
 from orchestrations.decisions import ContainerMove, container_end, container_move, next_attempt
-from orchestrations.waiting import Waiter, longer
+from orchestrations.waiting import Waiter, generation_length, longer
 
 
 def run_container(ctx: OrchestrationContext, payload: Json) -> Story[Json]:
@@ -67,7 +68,7 @@ class _Rounds:
 
 def _rounds(rounds: _Rounds) -> Story[ContainerEnd | None]:
     """Rounds of looking, acting and waiting. None when it is time to continue as new."""
-    for turn in range(1, 2 * rounds.state.policy.rounds_per_generation + 1):
+    for turn in itertools.count(1):
         check = yield from _check(rounds)
         end = container_end(rounds.state, check)
         if end is not None:
@@ -79,10 +80,12 @@ def _rounds(rounds: _Rounds) -> Story[ContainerEnd | None]:
             yield from _remove(rounds)
             rounds.state = next_attempt(rounds.state)
             continue
-        if turn >= rounds.state.policy.rounds_per_generation and not rounds.waiter.timer_open:
-            return None
+        length = generation_length(turn, rounds.waiter.nudges, rounds.state.policy)
+        if length >= 1.5:
+            yield from rounds.waiter.settle()
+        if length >= 1 and not rounds.waiter.timer_open:
+            break
         yield from _wait(rounds)
-    yield from rounds.waiter.settle()
     return None
 
 

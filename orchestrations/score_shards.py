@@ -11,6 +11,7 @@
 After some rounds it continues as new, so that its history stays short however many shards there are.
 """
 
+import itertools
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,7 +36,7 @@ from dropscore.contracts.orchestration import (
 from orchestrations import decisions
 from orchestrations.calls import Story, activity, guarded, start_activity
 from orchestrations.decisions import ScoreMove
-from orchestrations.waiting import Waiter, longer
+from orchestrations.waiting import Waiter, generation_length, longer
 
 _EPOCH = datetime(2020, 1, 1)  # noqa: DTZ001 - the orchestration's own time has no zone; it is UTC
 _REQUEUE_STEPS = 8
@@ -78,17 +79,20 @@ class _Rounds:
 
 def _rounds(rounds: _Rounds) -> Story[ScoreEnd | None]:
     """Rounds of enqueueing, counting, acting and waiting. None when it is time to continue as new."""
-    generation = rounds.state.policy.rounds_per_generation
-    for turn in range(1, generation + generation // 2 + 1):
-        _enqueue(rounds, more=turn <= generation)
+    length = 0.0
+    for turn in itertools.count(1):
+        _enqueue(rounds, more=length < 1)
         count = yield from _count(rounds)
         end = decisions.score_end(rounds.state, count) or (yield from _act(rounds, count))
         if end is not None:
             return end
-        if turn >= generation and rounds.enqueueing is None and not rounds.waiter.timer_open:
-            return None
+        length = generation_length(turn, rounds.waiter.nudges, rounds.state.policy)
+        if length >= 1 and rounds.enqueueing is None and not rounds.waiter.timer_open:
+            break
+        if length >= 1.5:
+            yield from _settle(rounds)
+            break
         yield from _wait(rounds)
-    yield from _settle(rounds)
     return None
 
 
@@ -166,7 +170,8 @@ def _requeue(rounds: _Rounds) -> Story[None]:
 def _wait(rounds: _Rounds) -> Story[None]:
     policy = rounds.state.policy
     wait_s = rounds.state.wait_s or policy.poll_first_s
-    nudged = yield from rounds.waiter.wait(wait_s, rounds.enqueueing)
+    heed = decisions.heeds_nudges(rounds.state, wait_s)
+    nudged = yield from rounds.waiter.wait(wait_s, rounds.enqueueing, heed_nudges=heed)
     if not nudged:
         rounds.advance(wait_s=longer(wait_s, policy))
 

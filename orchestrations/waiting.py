@@ -18,9 +18,11 @@ class Waiter:
     one, where its number may belong to another task; see `timer_open`.
     """
 
-    __slots__ = ("_ctx", "_nudge", "_timer")
+    __slots__ = ("_ctx", "_nudge", "_timer", "nudges")
 
     def __init__(self, ctx: OrchestrationContext) -> None:
+        self.nudges = 0
+        """Nudges of this generation so far."""
         self._ctx = ctx
         self._nudge: CancellableTask[Any] | None = None
         self._timer: TimerTask | None = None
@@ -30,8 +32,8 @@ class Waiter:
         """Whether a timer has not fired yet: no moment to continue as new."""
         return self._timer is not None
 
-    def wait(self, seconds: float, *others: Task[Any] | None) -> Story[bool]:
-        """Wait for a nudge, for `seconds` (or what is left of the open timer), or for one of `others`.
+    def wait(self, seconds: float, *others: Task[Any] | None, heed_nudges: bool = True) -> Story[bool]:
+        """Wait for a nudge (if heeded), for `seconds` (or what is left of the open timer), or for one of `others`.
 
         Returns whether a nudge came. Further nudges that came meanwhile are used up by this wait: one look at the
         truth answers them all.
@@ -40,8 +42,8 @@ class Waiter:
             self._timer = self._ctx.create_timer(timedelta(seconds=seconds))
         if self._nudge is None:
             self._nudge = self._ctx.wait_for_external_event(EventName.NUDGE)
-        tasks: list[Task[Any]] = [self._timer, self._nudge, *(task for task in others if task is not None)]
-        yield when_any(tasks)
+        heeded = (self._nudge,) if heed_nudges else ()
+        yield when_any([self._timer, *heeded, *(task for task in others if task is not None)])
         if self._timer.is_complete:
             self._timer = None
         return self._use_up_nudges()
@@ -53,11 +55,18 @@ class Waiter:
             self._timer = None
 
     def _use_up_nudges(self) -> bool:
-        nudged = False
+        before = self.nudges
         while self._nudge is not None and self._nudge.is_complete:
-            nudged = True
+            self.nudges += 1
             self._nudge = self._ctx.wait_for_external_event(EventName.NUDGE)
-        return nudged
+        return self.nudges > before
+
+
+def generation_length(rounds: int, nudges: int, policy: RunPolicy) -> float:
+    """How long the history of a generation has become, as a share of what it may be: a round of looking and waiting
+    puts eight events into it, a nudge three. From 1 on it is time to continue as new, and at 1.5 at the latest.
+    """
+    return (8 * rounds + 3 * nudges) / (8 * policy.rounds_per_generation)
 
 
 def longer(wait_s: float, policy: RunPolicy) -> float:

@@ -25,6 +25,8 @@ SCIENCE = ("model.py", "score.py")
 """The files of a workload that may build networks."""
 WORKLOAD_FACES = ("dropscore.workloads.base", "dropscore.workloads.registry")
 """What activities may know of workloads besides their options."""
+PLAIN = ("collections", "dataclasses", "datetime", "enum", "itertools", "typing")
+"""What orchestrations may use of the standard library."""
 HEAVY = ("torch", "torchvision", "numpy", "av", "PIL", "safetensors", "skimage", "scipy")
 
 
@@ -87,7 +89,7 @@ def test_orchestrations_know_contracts_and_durabletask_alone() -> None:
         for found in imports(module)
         if not within(
             found.name,
-            ("dropscore", "orchestrations", "durabletask", "collections", "dataclasses", "datetime", "enum", "typing"),
+            ("dropscore", "orchestrations", "durabletask", *PLAIN),
         )
     ]
     assert wrong == []

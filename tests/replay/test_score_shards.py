@@ -150,7 +150,7 @@ def test_history_stays_short_however_many_shards(shards: int) -> None:
 
 
 def test_storm_of_nudges_stays_within_the_history_of_a_generation() -> None:
-    nudges = tuple(step * 0.02 for step in range(1500))
+    nudges = tuple(step * 0.025 for step in range(1200))
     done = run(Shards(shards=3000, pace_s=0.01), nudges_at_s=nudges)
     assert end_of(done).items_done == 30_000
     assert done.most_events <= 300

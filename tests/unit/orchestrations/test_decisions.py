@@ -86,17 +86,21 @@ def test_first_look_at_the_workers_is_made_even_after_an_early_verdict() -> None
 
 
 @pytest.mark.parametrize(
-    ("settled", "missing", "in_s", "pace_s"),
+    ("new", "in_s", "wait_s"),
     [
-        (1, 9, 1.0, 1.0),  # 9 s left: the longest wait
-        (50, 50, 2.0, 0.5),  # 2 s left: a quarter of it
-        (99, 1, 1.0, 0.05),  # 10 ms left: the first wait
+        (1, 2.0, 2.0),  # 8 left at 2 s each: twice the longest wait
+        (5, 2.5, 0.5),  # 4 left at 2 a second: a quarter of 2 s
+        (8, 0.1, 0.05),  # 1 left at 80 a second: the first wait
     ],
 )
-def test_wait_after_a_verdict_is_a_quarter_of_what_is_left(
-    settled: int, missing: int, in_s: float, pace_s: float
-) -> None:
-    assert decisions.pace_s(POLICY, settled=settled, missing=missing, in_s=in_s) == pytest.approx(pace_s)
+def test_wait_after_a_verdict_is_a_quarter_of_what_is_left(new: int, in_s: float, wait_s: float) -> None:
+    after = decisions.counted(shards(settled=1, look_s=2.0), count(1 + new), in_s)
+    assert after.wait_s == pytest.approx(wait_s)
+
+
+@pytest.mark.parametrize(("quiet_s", "wait_s", "heeded"), [(0.0, 2.0, False), (0.0, 1.0, True), (0.3, 2.0, True)])
+def test_nudges_are_heeded_unless_the_end_is_far(quiet_s: float, wait_s: float, heeded: bool) -> None:
+    assert decisions.heeds_nudges(shards(quiet_s=quiet_s), wait_s) is heeded
 
 
 @pytest.mark.parametrize(
