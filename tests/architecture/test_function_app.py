@@ -24,17 +24,19 @@ HEAVY = ("torch", "torchvision", "numpy", "av", "PIL", "safetensors", "skimage",
 LATE = ("azure.storage", "azure.batch", "azure.mgmt", "azure.identity", "dropscore.workloads.style_transfer")
 
 PROBE = """
-import json, resource, sys, time
+import json, pathlib, re, resource, sys, time
 began = time.process_time()
 import function_app
 seconds = time.process_time() - began
+status = pathlib.Path("/proc/self/status")  # getrusage would tell of the process this one was forked from, too
+peak_kib = re.search(r"VmHWM:\\s+(\\d+)", status.read_text()) if status.exists() else None
 functions = {
     function.get_function_name(): [json.loads(binding) for binding in function.get_raw_bindings()]
     for function in function_app.app.get_functions()
 }
 print(json.dumps({
     "cpu_s": seconds,
-    "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    "mib": (int(peak_kib[1]) if peak_kib else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024,
     "modules": sorted(sys.modules),
     "functions": functions,
 }))
