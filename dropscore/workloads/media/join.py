@@ -23,7 +23,7 @@ from av.stream import Discard
 
 from dropscore.workloads.base import Binary
 from dropscore.workloads.media.files import GuardedFile
-from dropscore.workloads.media.opening import open_container, sniff_file
+from dropscore.workloads.media.opening import Use, open_container, sniff_file
 from dropscore.workloads.media.parts import Part
 
 type AnyPacket = Packet[Any]
@@ -118,7 +118,7 @@ def join(targets: Sequence[Target], time_base: Fraction, segments: Iterable[Segm
     pts: list[int] = []
     copies = _Copies(source.copied)
     with ExitStack() as stack:
-        origin = stack.enter_context(open_container(guarded, sniff_file(source.file), source.name))
+        origin = stack.enter_context(open_container(guarded, sniff_file(source.file), source.name, use=Use.COPY))
         outputs = [_Output(stack, target, time_base, first, origin, source) for target in targets]
         frames = _frames(first, waiting, time_base, [target.track for target in targets])
         things: Iterator[_Thing] = heapq.merge(frames, copies.packets(origin), key=lambda thing: thing.time_s)

@@ -8,6 +8,7 @@ a frame is decoded.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import NoReturn
 
 import av
@@ -72,6 +73,17 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
+class Use(Enum):
+    """What a file is opened for: the less, the faster."""
+
+    DECODE = auto()
+    """Its pictures: FFmpeg decodes some to learn what they are like."""
+    COPY = auto()
+    """Packets of its other streams: no picture is decoded."""
+    LIST = auto()
+    """The packets as the container describes them: nothing looks into them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenVideo:
     """An opened file: its video stream, the container it is in, and the guarded bytes beneath."""
@@ -101,16 +113,19 @@ def refuse_kind(sniffed: Sniffed, name: str) -> NoReturn:
 
 @contextmanager
 def open_container(
-    guarded: GuardedFile, sniffed: Sniffed, name: str, *, limits: Limits = DEFAULT_LIMITS, scan_only: bool = False
+    guarded: GuardedFile, sniffed: Sniffed, name: str, *, limits: Limits = DEFAULT_LIMITS, use: Use = Use.DECODE
 ) -> Iterator[InputContainer]:
     """Open a file as the format it was sniffed as, and nothing else.
 
-    With `scan_only` the packets are taken as the container describes them: nothing looks into them. Raises
-    E-INPUT-UNREADABLE when it does not open, and whatever reading the bytes raised.
+    Raises E-INPUT-UNREADABLE when it does not open, and whatever reading the bytes raised.
     """
-    options = {"codec_whitelist": ",".join(sorted(VIDEO_DECODERS | _SOUND_DECODERS)), "protocol_whitelist": ""}
-    options["max_streams"] = str(limits.max_streams)
-    if scan_only:
+    decoders = VIDEO_DECODERS | _SOUND_DECODERS if use is Use.DECODE else _SOUND_DECODERS
+    options = {
+        "codec_whitelist": ",".join(sorted(decoders)),
+        "protocol_whitelist": "",
+        "max_streams": str(limits.max_streams),
+    }
+    if use is Use.LIST:
         options |= {"fflags": "noparse+nofillin", "analyzeduration": "0", "probesize": "32"}
     try:
         container = av.open(

@@ -60,6 +60,7 @@ class VideoPart:
         time_base = spec.encode.time_base
         options = {
             "fflags": "+bitexact",
+            "max_interleave_delta": "100000",  # microseconds: the sparse pictures shall not hold back the frames
             "video_track_timescale": str(time_base.denominator),
             "use_editlist": "0",
             "write_btrt": "0",  # the bit rate differs from part to part; all else in a track's description must not

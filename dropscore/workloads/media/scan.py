@@ -9,7 +9,7 @@ from av.stream import Discard
 from dropscore.workloads.base import Binary
 from dropscore.workloads.media.boxes import top_boxes
 from dropscore.workloads.media.files import GuardedFile
-from dropscore.workloads.media.opening import OpenVideo, open_container, open_video, sniff_file
+from dropscore.workloads.media.opening import OpenVideo, Use, open_container, open_video, sniff_file
 
 CHECKED_PACKETS = 10
 """Packets decoded to see that packets and frames agree."""
@@ -61,12 +61,11 @@ def list_packets(opened: OpenVideo, raw: Binary) -> Listing:
     Of an MP4 or QuickTime file only the index is read, not the media data. A file that ends early loses the
     packets from the first torn one on.
     """
-    sniffed = sniff_file(raw)
-    listing = Listing()
-    hollow = [(box.start, box.end) for box in top_boxes(opened.file, opened.file.size_bytes) if box.name == b"mdat"]
-    guarded = GuardedFile(raw, hollow=hollow if sniffed.format == "mov" else ())
+    sniffed, listing = sniff_file(raw), Listing()
+    guarded = GuardedFile(raw, hollow=_media_data(opened) if sniffed.format == "mov" else ())
     index = opened.stream.index
-    with open_container(guarded, sniffed, opened.name, scan_only=sniffed.format == "mov") as container:
+    use = Use.LIST if sniffed.format == "mov" else Use.COPY
+    with open_container(guarded, sniffed, opened.name, use=use) as container:
         stream = container.streams[index]
         for other in container.streams:
             other.discard = Discard.default if other.index == index else Discard.all
@@ -79,6 +78,12 @@ def list_packets(opened: OpenVideo, raw: Binary) -> Listing:
                 listing.add(packet.pts, key=packet.is_keyframe, hidden=packet.is_discard, duration=packet.duration)
         guarded.check()
     return listing
+
+
+def _media_data(opened: OpenVideo) -> list[tuple[int, int]]:
+    """Where the content of an MP4 file lies, which its index describes."""
+    boxes = top_boxes(opened.file, opened.file.size_bytes)
+    return [(box.start, box.end) for box in boxes if box.name == b"mdat"]
 
 
 def list_by_decoding(raw: Binary, name: str, stream_index: int) -> Listing:

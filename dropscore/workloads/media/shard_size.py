@@ -16,6 +16,9 @@ DECODE_MEGAPIXEL_S = 0.006
 MAX_ITEMS = 2_000
 """Most items of one shard, so that its verdict stays small."""
 
+MAX_PIXELS = 1_000_000_000
+"""Most pixels of one shard, so that its part, some 70 MB then, fits into a worker's memory beside others."""
+
 _TRIED = 48
 """Sizes compared at most."""
 
@@ -52,7 +55,7 @@ def choose_shard_size(
     """
     item_s = max(pixels / 1e6 * pace.megapixel_s, 1e-6)
     lanes = max(pace.lanes, 1)
-    most = min(items, MAX_ITEMS, max(1, int(target_shard_s / item_s)))
+    most = max(min(items, MAX_ITEMS, int(MAX_PIXELS / max(pixels, 1)), int(target_shard_s / item_s)), 1)
     least = -(-items // MAX_SHARDS)
     most = max(most, least)
     wasted = dropped or _nothing

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from dropscore.contracts.plan import MAX_SHARDS
 from dropscore.workloads.base import Pace
-from dropscore.workloads.media.shard_size import MAX_ITEMS, choose_shard_size
+from dropscore.workloads.media.shard_size import MAX_ITEMS, MAX_PIXELS, choose_shard_size
 
 
 def choose(items, *, setup_s=0.1, item_s=0.1, lanes=1, target_shard_s=1000.0, dropped=None):
@@ -27,6 +27,12 @@ def choose(items, *, setup_s=0.1, item_s=0.1, lanes=1, target_shard_s=1000.0, dr
 )
 def test_the_size_is_what_the_costs_say(items, arguments, size):
     assert choose(items, **arguments).items == size
+
+
+def test_large_frames_make_shards_of_few_so_that_parts_fit_into_memory():
+    pace = Pace(setup_s=1.0, megapixel_s=0.001, lanes=1, measured=True)
+    chosen = choose_shard_size(items=5000, pixels=3840 * 2160, pace=pace, target_shard_s=1000.0)
+    assert 60 < chosen.items <= MAX_PIXELS / (3840 * 2160)
 
 
 def test_more_lanes_make_smaller_shards_so_that_none_waits_long():
