@@ -1,11 +1,13 @@
 """Upload inputs and ask for a run: through the API, or with a trigger file as any other tool would."""
 
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import PurePosixPath
+from typing import Any, Final
 
 from rich.text import Text
 
@@ -14,12 +16,16 @@ from dropscore.cli.options import read_options
 from dropscore.cli.session import Session
 from dropscore.cli.sources import find_option_files, find_sources
 from dropscore.cli.transfer import upload_all
-from dropscore.cli.watch import watch_run
+from dropscore.cli.watch import LOOK_EVERY_S, watch_run
 from dropscore.contracts import layout
 from dropscore.contracts.base import Json
 from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
 from dropscore.contracts.identity import run_id_of_trigger
+
+TRIGGER_PATIENCE_S: Final = 60.0
+STEM_CHARACTERS: Final = 15
+"""Of the first input's name, in the trigger's: with a number behind, it fits the readable part of the run's id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +56,13 @@ def start_run(session: Session, arguments: StartArguments) -> Exit:
         upload_all(uploads, session.blobs(), session.screen)
     request = _request(arguments, sources.inputs, options)
     if arguments.trigger:
-        run_id, document = _drop_trigger(session, request, prefix)
+        run_id, document = _drop_trigger(session, request)
     else:
         view = session.api().start(request, arguments.key or secrets.token_hex(16))
         run_id, document = view.state.run_id, view.document
     if arguments.watch:
         session.screen.say(f"Run {run_id}")
+        _wait_until_known(session, run_id)
         return watch_run(session, run_id)
     _tell(session, run_id, document)
     return Exit.OK
@@ -80,13 +87,37 @@ def _request(arguments: StartArguments, inputs: Sequence[str], options: dict[str
     return request | {name: value for name, value in given.items() if value is not None}
 
 
-def _drop_trigger(session: Session, request: dict[str, Json], prefix: str) -> tuple[str, dict[str, Json]]:
+def _drop_trigger(session: Session, request: dict[str, Json]) -> tuple[str, dict[str, Json]]:
     """Write the trigger file; the run's id follows from its name and version, so it is known at once."""
-    name = f"run-{prefix}.json"
+    inputs = request["inputs"]
+    first = str(inputs[0]) if isinstance(inputs, list) else ""
+    stem = re.sub(r"[^a-z0-9]+", "-", PurePosixPath(first).stem.lower()).strip("-")[:STEM_CHARACTERS]
+    name = f"{stem or 'run'}-{secrets.token_hex(4)}.json"
     data = json.dumps(request, ensure_ascii=False, indent=2).encode()
     etag = session.blobs().put(layout.trigger(name), data, content_type="application/json")
     run_id = run_id_of_trigger(session.data_account(), name, etag)
     return run_id, {"run_id": run_id, "trigger": str(layout.trigger(name))}
+
+
+def _wait_until_known(session: Session, run_id: str) -> None:
+    """Wait until the run exists: a trigger file takes its way through Event Grid first."""
+    deadline, pause_s = session.monotonic() + TRIGGER_PATIENCE_S, LOOK_EVERY_S
+    while True:
+        try:
+            session.api().run(run_id)
+        except FailedError as error:
+            if error.failure.code is not Code.RUN_UNKNOWN:
+                raise
+            if session.monotonic() > deadline:
+                raise FailedError.of(
+                    Code.RUN_UNKNOWN,
+                    f"the trigger file was not picked up within {TRIGGER_PATIENCE_S:.0f} s",
+                    action=f"Look again later with: dropscore watch {run_id}",
+                ) from None
+        else:
+            return
+        session.pause(pause_s)
+        pause_s *= 1.2
 
 
 def _tell(session: Session, run_id: str, document: dict[str, Json]) -> None:

@@ -145,6 +145,36 @@ def test_a_trigger_file_is_dropped_after_its_inputs_and_its_run_is_known(cloud: 
     assert told["run_id"] == run_id_of_trigger(account, name, stored.info.etag)
 
 
+def test_watching_a_trigger_waits_until_its_run_is_known(cloud: SmallCloud, film: Path) -> None:
+    looks: list[float] = []
+
+    def host_picks_it_up(seconds: float) -> None:
+        looks.append(seconds)
+        cloud.clock.advance(seconds)
+        if len(looks) == 3:
+            (name,) = cloud.memory.blobs.names(ContainerName.TRIGGERS)
+            stored = cloud.memory.blobs.stored(layout.trigger(name))
+            assert stored is not None
+            run_id = run_id_of_trigger(cloud.memory.cloud.accounts[Account.DATA], name, stored.info.etag)
+            assert run_id.startswith("film-night-")
+            cloud.put_run(state_of(run_id, RunStatus.SUCCEEDED, items_done=120))
+
+    session = cloud.session(pause=host_picks_it_up)
+    arguments = StartArguments(files=[str(film)], workload="style_transfer", trigger=True, watch=True)
+
+    assert start_run(session.session, arguments) == Exit.OK
+    assert len(looks) == 3
+
+
+def test_a_trigger_that_nobody_picks_up_is_told_after_a_while(cloud: SmallCloud, film: Path) -> None:
+    arguments = StartArguments(files=[str(film)], workload="style_transfer", trigger=True, watch=True)
+
+    with pytest.raises(FailedError) as refused:
+        start_run(cloud.session().session, arguments)
+
+    assert "not picked up within 60 s" in refused.value.failure.message
+
+
 def test_watching_begins_with_the_runs_id(cloud: SmallCloud, film: Path) -> None:
     def finish(_: float) -> None:
         run_id = cloud.memory.orchestrations.started[0]
