@@ -9,7 +9,7 @@ from dropscore.contracts.names import LANE_QUEUES, Lane, QueueName
 from gpu_worker.leases import Lease
 
 MOST_PER_CALL = 32
-BUFFER_S = 3.0
+BUFFER_S = 4.0
 """Work leased ahead, in seconds: enough to hide a call, little enough that other workers get their share."""
 URGENT_LOOK_S = 1.0
 """Shortest time between two looks at the urgent lane while there is other work."""

@@ -15,7 +15,8 @@ class Loaded:
     Attributes:
         key: what it is in the cache.
         digest: SHA-256 of its package; None for a model without one.
-        parallel: batches that may be predicted at once: the lanes, or 1 when this CPU does not do the work.
+        parallel: batches that may be predicted at once: as many as there are lanes, or 2 when this CPU does not do
+            the work.
         load_s: seconds it took to load just now; 0 when it was there.
     """
 

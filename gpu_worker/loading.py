@@ -16,11 +16,12 @@ from gpu_worker.loaded import Loaded
 from gpu_worker.model_cache import ModelCache
 from gpu_worker.probe import Candidate, Probe, time_limit
 from gpu_worker.profiles import Profiles, model_place
-from gpu_worker.runner import busy_share
+from gpu_worker.runner import IN_FLIGHT, busy_share
 from gpu_worker.runs import RunContext
 
 BUSY = 0.5
-"""A model whose predictions keep this CPU busy for more than this share of their time is scored by all lanes."""
+"""A model whose predictions keep this CPU busy for more than this share of their time is scored by all lanes; for
+any other one batch at work and one waiting are enough."""
 WARM_S = 1.5
 """Longest warm-up; a model that takes longer for one item gains nothing by it."""
 
@@ -130,7 +131,7 @@ class Models:
                 raise
             self._engine.free()
             return lanes
-        return lanes if share > BUSY or not self._engine.device.is_cpu else 1
+        return lanes if share > BUSY else min(lanes, IN_FLIGHT)
 
 
 def _size(package: LoadedPackage) -> int:

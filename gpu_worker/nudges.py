@@ -12,7 +12,7 @@ from dropscore.contracts.plan import RunEvent
 
 log = logging.getLogger(__name__)
 
-NUDGE_S = 3.0
+NUDGE_S = 4.0
 """Shortest time between two nudges of a run that has more shards here. It looks by itself every second or so."""
 
 

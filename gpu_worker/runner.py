@@ -15,7 +15,7 @@ from gpu_worker.job import Pending
 type Predict = Callable[[torch.Tensor], torch.Tensor]
 
 IN_FLIGHT = 2
-"""Batches queued on a CUDA device: one at work, one waiting, so that it never waits for the host."""
+"""Batches given to a device that is not this CPU: one at work, one waiting, so that it never waits for the host."""
 
 
 class Runner(Protocol):
