@@ -15,7 +15,7 @@ from localcloud.batch.http.service import batch_service
 from localcloud.batch.http.signature import check_key
 from localcloud.batch.settings import Settings
 from localcloud.emulation.clock import SystemClock
-from localcloud.emulation.documents import StateInUseError
+from localcloud.emulation.documents import Documents, StateInUseError
 from localcloud.emulation.logs import log_to_stderr
 from localcloud.emulation.programs import read_environment_file
 from localcloud.emulation.server import Service, address_of, bind, serve
@@ -65,19 +65,17 @@ def main(argv: list[str] | None = None) -> int:
     try:
         listener = bind(arguments.port)
         settings = _settings(arguments, address_of(listener))
-    except (ValueError, OSError) as error:
+        documents = Documents(settings.state)
+    except (ValueError, OSError, StateInUseError) as error:
         parser.error(str(error))
 
     @contextlib.asynccontextmanager
     async def open_service() -> AsyncIterator[Service]:
-        async with open_engine(settings, SystemClock()) as engine:
+        async with open_engine(settings, documents, SystemClock()) as engine:
             yield batch_service(engine)
 
     print(f"Batch emulator: {settings.url}", flush=True)
-    try:
-        serve(listener, open_service)
-    except StateInUseError as error:
-        parser.error(str(error))
+    serve(listener, open_service)
     return 0
 
 

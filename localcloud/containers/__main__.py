@@ -13,7 +13,7 @@ from localcloud.containers.engine import open_engine
 from localcloud.containers.http.service import containers_service
 from localcloud.containers.settings import Settings
 from localcloud.emulation.clock import SystemClock
-from localcloud.emulation.documents import StateInUseError
+from localcloud.emulation.documents import Documents, StateInUseError
 from localcloud.emulation.logs import log_to_stderr
 from localcloud.emulation.programs import read_environment_file
 from localcloud.emulation.server import Service, address_of, bind, serve
@@ -38,20 +38,18 @@ def main(argv: list[str] | None = None) -> int:
     try:
         environment = read_environment_file(arguments.env_file) if arguments.env_file else {}
         listener = bind(arguments.port)
-    except (ValueError, OSError) as error:
+        documents = Documents(arguments.state)
+    except (ValueError, OSError, StateInUseError) as error:
         parser.error(str(error))
     settings = Settings(state=arguments.state, grace_s=arguments.grace, environment=environment)
 
     @contextlib.asynccontextmanager
     async def open_service() -> AsyncIterator[Service]:
-        async with open_engine(settings, SystemClock()) as engine:
+        async with open_engine(settings, documents, SystemClock()) as engine:
             yield containers_service(engine)
 
     print(f"Container Instances emulator: {address_of(listener)}", flush=True)
-    try:
-        serve(listener, open_service)
-    except StateInUseError as error:
-        parser.error(str(error))
+    serve(listener, open_service)
     return 0
 
 

@@ -38,7 +38,7 @@ class Engine:
         """Start every container that is not running; one that is just ending is started after its end."""
         self._note(group, "start")
         if self._runs.is_ending(group):
-            self._later(self._end_and_start(group))
+            self._later(self._start_after(group, self._runs.end_all(group)))
             return group
         group = replace(group, wish=Wish.RUN)
         for run in group.runs:
@@ -57,7 +57,7 @@ class Engine:
         """End every container, then start all again."""
         self._note(group, "restart")
         group = self.context.groups.put(replace(group, wish=Wish.STOP))
-        self._later(self._end_and_start(group))
+        self._later(self._start_after(group, self._runs.end_all(group)))
         return group
 
     def delete(self, group: Group) -> bool:
@@ -65,7 +65,7 @@ class Engine:
         self._note(group, "deleting")
         group = self.context.groups.put(replace(group, wish=Wish.DELETE))
         if self._runs.is_active(group):
-            self._later(self._end_and_remove(group))
+            self._later(self._remove_after(group, self._runs.end_all(group)))
             return False
         self._remove(group)
         return True
@@ -78,9 +78,9 @@ class Engine:
 
     async def close(self) -> None:
         """End every process, and decide nothing more."""
+        await self._runs.close()
         for task in tuple(self._background):
             task.cancel()
-        await self._runs.close()
 
     def _recover(self, group: Group) -> None:
         now = self.context.clock.now()
@@ -105,14 +105,14 @@ class Engine:
                 self._runs.start(group, run.name)
         return group
 
-    async def _end_and_start(self, group: Group) -> None:
-        await self._runs.end_all(group)
+    async def _start_after(self, group: Group, ends: Coroutine[None, None, None]) -> None:
+        await ends
         now = self.context.groups.get(group.key)
         if now and now.wish is not Wish.DELETE:
             self.start(now)
 
-    async def _end_and_remove(self, group: Group) -> None:
-        await self._runs.end_all(group)
+    async def _remove_after(self, group: Group, ends: Coroutine[None, None, None]) -> None:
+        await ends
         if now := self.context.groups.get(group.key):
             self._remove(now)
 
@@ -131,9 +131,8 @@ class Engine:
 
 
 @contextlib.asynccontextmanager
-async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
-    """An engine over the state on disk, recovered and running; closed with every process ended."""
-    documents = Documents(settings.state)
+async def open_engine(settings: Settings, documents: Documents, clock: Clock) -> AsyncIterator[Engine]:
+    """An engine over the state on disk, recovered and running; in the end every process and `documents` are closed."""
     context = Context(
         settings=settings,
         groups=Records(documents, "group", Group, lambda group: group.key),

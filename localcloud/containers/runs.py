@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 
 from localcloud.containers.bodies import Container
@@ -58,7 +58,7 @@ class Runs:
 
     def start(self, group: Group, name: str) -> None:
         """Start a container, unless it runs."""
-        if (group.key, name) not in self._processes:
+        if not self._closing and (group.key, name) not in self._processes:
             process = self._processes[group.key, name] = _Process(key=group.key, name=name)
             process.loop = asyncio.create_task(self._live(process))
 
@@ -70,17 +70,20 @@ class Runs:
         """Whether a container of a group has been told to end and has not yet."""
         return any(process.ending for process in self._of(group))
 
-    async def end_all(self, group: Group) -> None:
-        """End a group's containers and wait until they are gone."""
+    def end_all(self, group: Group) -> Coroutine[None, None, None]:
+        """Mark a group's containers as ending, at once; awaiting the result ends them and waits until they are gone."""
         processes = self._of(group)
         for process in processes:
             process.ending = True
+        return self._end_each(processes)
+
+    async def _end_each(self, processes: Iterable[_Process]) -> None:
         await asyncio.gather(*(self._end(process) for process in processes))
 
     async def close(self) -> None:
         """End every container without noting how: the next start will find that they ran."""
         self._closing = True
-        await asyncio.gather(*(self._end(process) for process in tuple(self._processes.values())))
+        await self._end_each(tuple(self._processes.values()))
 
     def _of(self, group: Group) -> list[_Process]:
         return [process for process in self._processes.values() if process.key == group.key]

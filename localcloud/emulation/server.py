@@ -141,22 +141,14 @@ def address_of(listener: socket.socket) -> str:
 
 
 def serve(listener: socket.socket, open_service: Callable[[], AbstractAsyncContextManager[Service]]) -> None:
-    """Serve until SIGTERM or SIGINT; `open_service` makes the service inside the event loop and closes it.
-
-    Raises what `open_service` raises.
-    """
+    """Serve until SIGTERM or SIGINT; `open_service` makes the service inside the event loop and closes it."""
     application = _Late()
-    failures: list[Exception] = []
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        try:
-            async with open_service() as service:
-                application.service = service
-                yield
-        except Exception as error:
-            failures.append(error)  # uvicorn would log it and return as if nothing had happened
-            raise
+        async with open_service() as service:
+            application.service = service
+            yield
 
     config = uvicorn.Config(
         Starlette(routes=[Mount("/", app=application)], lifespan=lifespan),
@@ -170,8 +162,6 @@ def serve(listener: socket.socket, open_service: Callable[[], AbstractAsyncConte
     )
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
-    for failure in failures:
-        raise failure
 
 
 class _Late:

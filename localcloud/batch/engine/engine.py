@@ -145,9 +145,8 @@ class Engine:
 
 
 @contextlib.asynccontextmanager
-async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
-    """An engine over the state on disk, recovered and running; closed with every program ended."""
-    documents = Documents(settings.state)
+async def open_engine(settings: Settings, documents: Documents, clock: Clock) -> AsyncIterator[Engine]:
+    """An engine over the state on disk, recovered and running; in the end every program and `documents` are closed."""
     context = Context(
         settings=settings,
         account=Account(documents),

@@ -59,10 +59,10 @@ def start_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
     """Start `batch` or `containers`, on a new state folder unless one is given; all are stopped in the end."""
     with contextlib.ExitStack() as stack:
 
-        def start(name: str, *options: str, state: Path | None = None) -> Emulator:
+        def start(name: str, *options: str, state: Path | None = None, signed: bool = False) -> Emulator:
             folder = state or tmp_path_factory.mktemp(name)
             command = [sys.executable, "-m", f"localcloud.{name}", "--state", str(folder), *options]
-            command += SIGNED if name == "batch" else ()
+            command += SIGNED if signed else ()
             process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             stack.callback(_end, process)
             assert process.stdout is not None

@@ -25,8 +25,8 @@ IDENTITY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentit
 @pytest.fixture(scope="module")
 def emulator(start_emulator):
     """One emulator for all tests here; each uses pools and jobs of its own."""
-    return start_emulator("batch", "--nodes", "8", "--slots", "4", "--grace", "0.5",
-                          "--autoscale-interval", "0.05")  # fmt: skip
+    quick = ("--grace", "0.5", "--autoscale-interval", "0.05")
+    return start_emulator("batch", "--nodes", "8", "--slots", "4", *quick, signed=True)
 
 
 @pytest.fixture

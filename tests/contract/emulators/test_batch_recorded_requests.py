@@ -28,7 +28,7 @@ GONE = re.compile(r"/pools/gone\?")
 @pytest.fixture(scope="module")
 def emulator(start_emulator):
     """One emulator; each request meets a pool and a job of its own."""
-    return start_emulator("batch", "--nodes", "100", "--slots", "4", "--grace", "0.2")
+    return start_emulator("batch", "--nodes", "100", "--slots", "4", "--grace", "0.2", signed=True)
 
 
 class Situation:

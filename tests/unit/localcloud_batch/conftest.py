@@ -14,6 +14,7 @@ from localcloud.batch.engine.engine import Engine, open_engine
 from localcloud.batch.http.service import API_VERSION, batch_service
 from localcloud.batch.settings import Settings
 from localcloud.emulation.clock import SystemClock
+from localcloud.emulation.documents import Documents
 
 POOL = {
     "id": "pool",
@@ -132,7 +133,7 @@ def run_batch(tmp_path: Path) -> Callable[..., Any]:
 
 
 async def _run(scenario: Scenario, settings: Settings) -> Any:
-    async with open_engine(settings, SystemClock()) as engine:
+    async with open_engine(settings, Documents(settings.state), SystemClock()) as engine:
         transport = httpx.ASGITransport(app=batch_service(engine))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             return await scenario(Batch(engine, http))
