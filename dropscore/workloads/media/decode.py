@@ -123,13 +123,13 @@ def _see(file: Binary, name: str, spec: DecodeSpec, threads: int) -> Iterator[_S
         for packet in _packets(opened, spec):
             if spec.exact and packet.size and not packet.is_discard and spec.key_pts <= _pts(packet) < spec.to_pts:
                 heapq.heappush(due, _pts(packet))
-            for seen in _out_of(opened.stream, packet, exact=spec.exact):
-                yield from _overdue(due, seen.pts)
+            for seen in _out_of(opened, packet, exact=spec.exact):
+                yield from _overdue(opened, due, seen.pts)
                 if seen.pts is not None and seen.pts >= spec.to_pts:
                     return
                 if seen.pts is None or seen.pts >= spec.key_pts:
                     yield seen
-        yield from _overdue(due, None)
+        yield from _overdue(opened, due, None)
 
 
 def _prepare(opened: OpenVideo, threads: int) -> None:
@@ -170,11 +170,12 @@ def _seek(opened: OpenVideo, key_pts: int, earlier_s: int | None) -> "Iterator[P
     return opened.container.demux(stream)
 
 
-def _out_of(stream: VideoStream, packet: "Packet[VideoStream]", *, exact: bool) -> Iterator[_Seen]:
+def _out_of(opened: OpenVideo, packet: "Packet[VideoStream]", *, exact: bool) -> Iterator[_Seen]:
     """What the decoder gives for a packet. In exact mode a packet that it refuses is found by its absence."""
     try:
-        frames = stream.decode(packet if packet.size else None)
+        frames = opened.stream.decode(packet if packet.size else None)
     except av.FFmpegError:
+        opened.file.check()
         if not exact:
             yield _Seen(pts=None, frame=None, whole=False)
         return
@@ -182,11 +183,15 @@ def _out_of(stream: VideoStream, packet: "Packet[VideoStream]", *, exact: bool) 
         yield _Seen(pts=time_of(frame), frame=frame, whole=not frame.is_corrupt)
 
 
-def _overdue(due: list[int], pts: int | None) -> Iterator[_Seen]:
-    """Frames that should have come before the one shown at `pts` (all of them when it is None)."""
+def _overdue(opened: OpenVideo, due: list[int], pts: int | None) -> Iterator[_Seen]:
+    """Frames that should have come before the one shown at `pts` (all of them when it is None).
+
+    Raises what reading the file raised: bytes that storage did not give are no damage.
+    """
     while due and (pts is None or due[0] <= pts):
         late = heapq.heappop(due)
         if late != pts:
+            opened.file.check()
             yield _Seen(pts=late, frame=None, whole=False)
 
 

@@ -55,7 +55,7 @@ class Orientation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """A stream beside the video: sound or subtitles. `start_s` is None when the file does not say."""
+    """A stream beside the video: sound, subtitles or data. `start_s` is None when the file does not say."""
 
     index: int
     kind: str

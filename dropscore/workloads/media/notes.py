@@ -30,11 +30,11 @@ def container_for(tracks: tuple[Track, ...]) -> tuple[str, str]:
 
 def copied_tracks(tracks: tuple[Track, ...], output_format: str) -> tuple[int, ...]:
     """The streams that come along unchanged: all sound, and the subtitles that the container holds."""
-    return tuple(
-        track.index
-        for track in tracks
-        if track.kind == "audio" or (track.codec in MP4_SUBTITLES and output_format in ("mp4", "mov"))
-    )
+    return tuple(track.index for track in tracks if track.kind == "audio" or _holds_subtitles(output_format, track))
+
+
+def _holds_subtitles(output_format: str, track: Track) -> bool:
+    return track.kind == "subtitle" and (output_format == "matroska" or track.codec in MP4_SUBTITLES)
 
 
 def notes_on(facts: VideoFacts) -> tuple[str, ...]:
@@ -89,7 +89,11 @@ def _on_tracks(facts: VideoFacts) -> tuple[str, ...]:
     found = (
         (not sound, "There is no sound."),
         (suffix != "mp4", f"The sound ({', '.join(sound)}) does not fit into MP4, so the result is .{suffix}{exact}."),
-        (bool(left), f"Subtitles ({', '.join(track.codec for track in left)}) do not fit and are left out."),
+        (bool(left), f"Left out, since .{suffix} does not hold them: {_listed(left)}."),
         (facts.other_videos > 0, f"Of {facts.other_videos + 1} video streams the default one is used."),
     )
     return tuple(note for applies, note in found if applies)
+
+
+def _listed(tracks: list[Track]) -> str:
+    return ", ".join(f"{track.kind} {track.codec}" for track in tracks)

@@ -21,6 +21,9 @@ MAX_FRAMES: Final = 5_000_000
 MAX_TICKS_A_SECOND: Final = 2**31 - 1
 """Finest time base that an MP4 file can have."""
 
+_TRACKS: Final = frozenset({"audio", "subtitle", "data"})
+"""Kinds of streams that may come along or must be said to be left out."""
+
 _HIDDEN_FRAMES: Final = frozenset({"vp8"})
 """Codecs with packets that show nothing and do not say so."""
 
@@ -105,7 +108,7 @@ def _facts(
         declared_frames=stream.frames,
         lost_frames=max(stream.frames - listing.hidden - listing.headless - timeline.frames - head, listing.torn),
         undecodable_head=listing.headless + head,
-        tracks=tuple(_track(other) for other in opened.container.streams if other.type in ("audio", "subtitle")),
+        tracks=tuple(_track(other) for other in opened.container.streams if other.type in _TRACKS),
         other_videos=len(films) - 1,
     )
 
@@ -119,7 +122,7 @@ def _nominal_rate(opened: OpenVideo, timeline: Timeline) -> Fraction:
 
 def _track(stream: Stream) -> Track:
     start = float(stream.start_time * _fraction(stream.time_base)) if stream.start_time is not None else None
-    codec = stream.codec_context.name if stream.codec_context else "unknown"
+    codec = stream.codec_context.name if stream.codec_context else (stream.name or "unknown")
     return Track(index=stream.index, kind=stream.type, codec=codec, language=stream.language, start_s=start)
 
 

@@ -170,6 +170,7 @@ CLIPS: dict[str, Clip] = {
     ),
     "one key frame": Clip(gop=1000),
     "matroska": Clip(container="matroska", audio="libopus", b_frames=2),
+    "opus sound": Clip(container="matroska", audio="libopus"),
     "avi with b-frames": Clip(container="avi", codec="mpeg4", b_frames=2),
     "avi": Clip(container="avi", codec="mpeg4", audio="mp2"),
     "transport stream": Clip(container="mpegts", b_frames=2, audio="aac"),
@@ -237,3 +238,33 @@ def damaged(data: bytes, packet_number: int, *, whole: bool = False) -> tuple[by
     first, last = (start + 4, start + size) if whole else (start + size // 2, start + size // 2 + min(64, size // 4))
     noise = np.random.default_rng(1).integers(0, 256, last - first, dtype=np.uint8).tobytes()
     return data[:first] + noise + data[last:], pts
+
+
+def with_subtitles(data: bytes, container: str, codec: str, texts: Sequence[bytes]) -> bytes:
+    """The same streams in another container, with a subtitle each half second."""
+    out = io.BytesIO()
+    with av.open(io.BytesIO(data)) as source, av.open(out, "w", format=container) as target:
+        streams = {
+            stream.index: target.add_stream_from_template(stream, opaque=stream.type == "audio")
+            for stream in source.streams
+        }
+        subtitles = target.add_mux_stream(codec)
+        packets = [packet for packet in source.demux() if packet.size]
+        for packet in packets:
+            packet.stream = streams[packet.stream.index]
+        for number, text in enumerate(texts):
+            packet = av.Packet(text)
+            packet.stream, packet.time_base = subtitles, Fraction(1, 1000)
+            packet.pts = packet.dts = number * 500
+            packet.duration = 400
+            packets.append(packet)
+        for packet in sorted(packets, key=lambda one: float((one.pts if one.dts is None else one.dts) * one.time_base)):
+            target.mux(packet)
+    return out.getvalue()
+
+
+def subtitle_packets(data: bytes) -> list[tuple[Fraction, bytes]]:
+    """Time in seconds and bytes of each packet of the first subtitles; none when there are none."""
+    with av.open(io.BytesIO(data)) as container:
+        indices = [stream.index for stream in container.streams.subtitles]
+    return _packets_of(data, indices[0]) if indices else []

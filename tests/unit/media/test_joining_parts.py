@@ -5,13 +5,13 @@ from functools import cache
 
 import av
 import pytest
-from made_clips import CLIPS, clip, frame_numbers, frame_times, make, sound_packets
+from made_clips import CLIPS, clip, frame_numbers, frame_times, make, sound_packets, subtitle_packets, with_subtitles
 
 from dropscore.contracts.errors import TransientCloudError
 from dropscore.workloads.media.decode import DecodeSpec, decode_range
 from dropscore.workloads.media.encode import EncodeSpec
 from dropscore.workloads.media.join import JoinError, Segment, Source, Target, join
-from dropscore.workloads.media.notes import container_for, copied_tracks
+from dropscore.workloads.media.notes import container_for, copied_tracks, notes_on
 from dropscore.workloads.media.part import PartSpec, VideoPart
 from dropscore.workloads.media.parts import read_part
 from dropscore.workloads.media.probe import probe_video
@@ -184,6 +184,27 @@ def test_sound_that_mp4_does_not_hold_goes_into_another_container(tmp_path):
     _, result, _ = scored.join(tmp_path)
     assert result.startswith(b"\x1a\x45\xdf\xa3")
     assert sound_packets(result) == sound_packets(clip("matroska"))
+
+
+@pytest.mark.parametrize(
+    ("name", "container", "codec", "texts"),
+    [
+        ("with sound", "mp4", "mov_text", [b"\x00\x02hi", b"\x00\x03bye"]),
+        ("opus sound", "matroska", "subrip", [b"hi", b"bye"]),
+    ],
+)
+def test_subtitles_come_along_where_the_container_holds_them(name, container, codec, texts, tmp_path):
+    data = with_subtitles(clip(name), container, codec, texts)
+    _, result, _ = Scored(data).join(tmp_path)
+    assert set(texts) <= {text for _, text in subtitle_packets(result)}
+    assert subtitle_packets(result) == subtitle_packets(data)
+
+
+def test_subtitles_that_mp4_does_not_hold_are_left_out_and_that_is_said(tmp_path):
+    scored = Scored(with_subtitles(clip("with sound"), "matroska", "subrip", [b"hi"]))
+    _, result, _ = scored.join(tmp_path)
+    assert subtitle_packets(result) == []
+    assert "Left out, since .mp4 does not hold them: subtitle srt." in notes_on(scored.facts)
 
 
 def test_damaged_sound_ends_early_and_is_said_to(tmp_path):
