@@ -8,7 +8,7 @@ https://learn.microsoft.com/rest/api/storageservices/list-blobs.
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import quote, unquote, urlencode
 from xml.etree.ElementTree import Element
 
 from azure.core.exceptions import HttpResponseError
@@ -50,7 +50,8 @@ def listed_blobs(
 
 
 def _page(client: ContainerClient, query: dict[str, str]) -> Element:
-    request = HttpRequest("GET", f"{client.url}?{urlencode(query)}", headers={"x-ms-version": client.api_version})
+    parameters = urlencode(query, quote_via=quote)  # a blank as '+' would be signed as another text than is read
+    request = HttpRequest("GET", f"{client.url}?{parameters}", headers={"x-ms-version": client.api_version})
     answer: Any = client._pipeline.run(request, stream=False)  # noqa: SLF001 - the client offers no other way around its objects
     if answer.http_response.status_code != 200:
         raise HttpResponseError(response=answer.http_response)

@@ -259,6 +259,7 @@ def test_any_lawful_name_is_kept_as_it_is(storage, run, name):
 
     assert storage.blobs.get(path).data == name.encode()
     assert [info.path for info in storage.blobs.list(layout.input_file(f"{run}/"))] == [path]
+    assert [info.path for info in storage.blobs.list(path)] == [path]
 
 
 @pytest.mark.parametrize(
