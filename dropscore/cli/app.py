@@ -111,16 +111,9 @@ def run(
     from dropscore.cli.session import open_session
     from dropscore.cli.start import StartArguments, start_run
 
+    asked = {"model": model, "lane": lane, "note": note, "key": key}
     arguments = StartArguments(
-        files=files,
-        workload=workload,
-        options=option or (),
-        model=model,
-        lane=lane,
-        note=note,
-        key=key,
-        trigger=trigger,
-        watch=watch,
+        files=files, workload=workload, options=option or (), trigger=trigger, watch=watch, **asked
     )
     with open_session(as_json=json, debug=debug) as session:
         raise typer.Exit(start_run(session, arguments))

@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,19 +81,34 @@ def test_help_loads_nothing_heavy(surroundings: dict[str, str], arguments: list[
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
 def test_help_appears_within_the_budget(
-    surroundings: dict[str, str], arguments: list[str], tmp_path: Path, record_property: pytest.FixtureRequest
+    surroundings: dict[str, str],
+    arguments: list[str],
+    tmp_path: Path,
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
-    """The best of several starts: what the program needs, not what the machine does besides."""
+    """The best of several starts, in seconds of the processor: what else a machine does must not decide this."""
     surroundings["PYTHONPYCACHEPREFIX"] = str(tmp_path / "compiled")
     command(surroundings, *arguments)  # compiles
-    times_s = []
-    for _ in range(7):
-        started = time.perf_counter()
-        command(surroundings, *arguments)
-        times_s.append(time.perf_counter() - started)
+    spent = [start_and_end(surroundings, *arguments) for _ in range(7)]
 
-    record_property(f"{arguments[0]} best of 7, s", round(min(times_s), 3))  # type: ignore[operator]
-    assert min(times_s) < HELP_BUDGET_S
+    wall_s, processor_s = (round(min(times), 3) for times in zip(*spent, strict=True))
+    record_testsuite_property(f"dropscore {arguments[0]}: wall time, s", wall_s)
+    record_testsuite_property(f"dropscore {arguments[0]}: processor time, s", processor_s)
+    assert processor_s < HELP_BUDGET_S
+
+
+def start_and_end(surroundings: dict[str, str], *arguments: str) -> tuple[float, float]:
+    """Wall and processor time of one call, in seconds."""
+    started = time.perf_counter()
+    process = os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", "dropscore.cli", *arguments],
+        surroundings,
+        file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
+    )
+    _, status, used = os.wait4(process, 0)
+    assert status == 0
+    return time.perf_counter() - started, used.ru_utime + used.ru_stime
 
 
 def test_version_is_printed(surroundings: dict[str, str]) -> None:
