@@ -1,4 +1,4 @@
-"""`python -m localcloud up | down | status`: the whole cloud on one machine."""
+"""`python -m localcloud up | down | status | install`: the whole cloud on one machine."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from localcloud.commands import UpOptions, down, status, up, up_detached
+from localcloud.commands import UpOptions, down, install, status, up, up_detached
 from localcloud.home import Home
 
 # The product brings its own things into storage, as it would in Azure after a deployment.
@@ -15,7 +15,9 @@ AFTER_START = ("python -m dropscore.cli models push-shipped",)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0 done, 1 failed, 2 misused, 3 not as asked (already up, not up)."""
+    """Run a command; returns the exit code: 0 done, 1 failed, 2 misused, 3 not as asked (already up, not up),
+    130 interrupted before anything ran.
+    """
     options = _parser().parse_args(arguments)
     home = Home.of(options.home, os.environ)
     match options.command:
@@ -24,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
             return up_detached(home, wanted) if options.detach else up(home, wanted)
         case "down":
             return down(home)
+        case "install":
+            return install()
         case _:
             return status(home)
 
@@ -49,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("down", help="stop what `up` started")
     commands.add_parser("status", help="say what is running")
+    commands.add_parser("install", help="install Azurite now, not at the first start")
     for command in commands.choices.values():
         command.add_argument("--home", type=Path, help="folder of the cloud (default: DROPSCORE_LOCAL or .local)")
     return parser

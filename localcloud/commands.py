@@ -17,7 +17,7 @@ from typing import Any
 from localcloud.azurite import AzuriteError
 from localcloud.home import Home, choose_ports
 from localcloud.locks import LockedError, exclusive
-from localcloud.node import NodeError
+from localcloud.node import NodeError, azurite_modules, find_node, is_installed, tools_folder
 from localcloud.services import prepare
 from localcloud.supervisor import Supervisor
 from localcloud.terminal import Terminal
@@ -25,7 +25,7 @@ from localcloud.terminal import Terminal
 DETACHED_START_LIMIT_S = 900.0
 """Long enough for the first start on a machine, which installs Azurite."""
 STOP_LIMIT_S = 60.0
-OK, FAILED, NOT_AS_ASKED = 0, 1, 3
+OK, FAILED, NOT_AS_ASKED, INTERRUPTED = 0, 1, 3, 130
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,15 @@ class UpOptions:
     nodes: int = 1
     settings: Mapping[str, str]
     after_start: tuple[tuple[str, ...], ...] = ()
+
+
+def install() -> int:
+    """Install what the cloud needs besides Python packages, if it is not there. Raises `NodeError`."""
+    if not is_installed(tools_folder()):
+        sys.stdout.write("Installing the storage emulator (Azurite); this is done once.\n")
+        sys.stdout.flush()
+        azurite_modules(find_node(), tools_folder())
+    return OK
 
 
 def up(home: Home, options: UpOptions) -> int:
@@ -55,9 +64,12 @@ def up(home: Home, options: UpOptions) -> int:
     except (NodeError, AzuriteError, OSError) as error:
         sys.stderr.write(f"The local cloud did not start: {error}\n")
         return FAILED
+    except KeyboardInterrupt:  # before there is anything to stop
+        return INTERRUPTED
 
 
 def _run(home: Home, options: UpOptions, lock: int, begun: float) -> int:
+    install()
     ports = choose_ports(home, host_port=options.port)
     cloud = prepare(home, options.app, ports, nodes=options.nodes, overrides=options.settings)
     terminal = Terminal(home)

@@ -65,17 +65,18 @@ def azurite_modules(node: Node, tools: Path) -> Path:
     Needs the package registry only on first use. Raises `NodeError` with npm's own words when it fails.
     """
     target = tools / "azurite"
-    if _is_installed(target):
+    if is_installed(tools):
         return target / "node_modules"
     tools.mkdir(parents=True, exist_ok=True)
     with _locked(tools / ".lock"):
-        if not _is_installed(target):
+        if not is_installed(tools):
             _install(node, target)
     return target / "node_modules"
 
 
-def _is_installed(target: Path) -> bool:
-    lock, wanted = target / "package-lock.json", AZURITE_NPM / "package-lock.json"
+def is_installed(tools: Path) -> bool:
+    """Whether Azurite is there, in the version that is pinned now."""
+    lock, wanted = tools / "azurite" / "package-lock.json", AZURITE_NPM / "package-lock.json"
     return lock.exists() and lock.read_bytes() == wanted.read_bytes()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 HEALTH_EVERY_S = 0.03
 HEALTH_TIMEOUT_S = 2.0
+LAST_WORDS_S = 1.0
 LINE_LIMIT_BYTES = 1 << 20
 _PR_SET_PDEATHSIG = 1
 
@@ -80,7 +81,8 @@ class Process:
     async def wait(self) -> int:
         """Wait for its end and for its last words; returns the exit code, negative after a signal."""
         code = await self._process.wait()
-        await self._reading
+        # A process it started may hold its output open; that one's words are not waited for.
+        await asyncio.wait({self._reading}, timeout=LAST_WORDS_S)
         return code
 
     async def stop(self) -> bool:

@@ -13,7 +13,6 @@ from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from dropscore.contracts.failures import Code
 from localcloud.azurite import loss_of
 from localcloud.home import write_private
 from localcloud.keeping import Keeping
@@ -28,6 +27,8 @@ from localcloud.services import (
     host_service,
     provision_service,
 )
+
+EMULATOR_LOSS = "E-EMULATOR-LOSS"
 
 
 class Supervisor:
@@ -88,8 +89,8 @@ class Supervisor:
         """Say what Azurite lost in an unclean end, and write it down: it is never silent about it."""
         if (loss := loss_of(said)) is None:
             return
-        self._say("cloud", f"{Code.EMULATOR_LOSS}: Azurite was killed, and {loss.sentence}")
-        record = {"at": datetime.now(UTC).isoformat(), "code": Code.EMULATOR_LOSS, **said["lost"]}
+        self._say("cloud", f"{EMULATOR_LOSS}: Azurite was killed, and {loss.sentence}")
+        record = {"at": datetime.now(UTC).isoformat(), "code": EMULATOR_LOSS, **said["lost"]}
         with self._cloud.home.log("losses").open("a") as file:
             file.write(json.dumps(record) + "\n")
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -99,6 +100,8 @@ async def _status(_request: Request) -> Response:
 
 def _endpoint(app: FunctionApp, route: HttpRoute, keys: Mapping[str, str] | None) -> Endpoint:
     async def answer(request: Request) -> Response:
+        if not _from_here(request):
+            return Response(status_code=403)
         if keys is not None and not _has_key(request, route.level, keys):
             return Response(status_code=401)
         body = await _body(request)
@@ -110,6 +113,12 @@ def _endpoint(app: FunctionApp, route: HttpRoute, keys: Mapping[str, str] | None
         return _response(outcome.value) if outcome.ok else Response(status_code=500)
 
     return answer
+
+
+def _from_here(request: Request) -> bool:
+    """Whether no web page of another site makes this request: browsers name the page's site as the origin."""
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).hostname in HOST_NAMES
 
 
 def _has_key(request: Request, level: str, keys: Mapping[str, str]) -> bool:

@@ -59,7 +59,10 @@ async def run_host(options: HostOptions, *, say: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with exclusive(options.state / "host.lock"), ThreadPoolExecutor(STORAGE_THREADS, "storage") as threads:
+    with exclusive(options.state / "host.lock"), contextlib.ExitStack() as stack:
+        threads = ThreadPoolExecutor(STORAGE_THREADS, "storage")
+        # Not waited for: a call may be between two attempts, and what it was to settle comes back by itself.
+        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
         os.environ.update(options.settings)
         host_json = read_host_json(options.app / "host.json")
         app = await load_app(options.app)

@@ -45,7 +45,8 @@ class LocalCloud:
     def ready(self) -> bool:
         """Whether it says that it is."""
         assert self.process.poll() is None, "".join(self.lines)
-        return bool(self.written.get("ready")) and self.written["pid"] == self.process.pid
+        written = self.written
+        return bool(written.get("ready")) and written["pid"] == self.process.pid and self.said("Ready in")
 
     def pid(self, name: str) -> int:
         """The present process of a service."""

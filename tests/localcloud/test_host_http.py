@@ -53,6 +53,13 @@ def test_a_name_that_is_not_loopback_is_refused(host):
     assert host.http.get(f"{host.url}/api/nothing", headers={"Host": "evil.example"}).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("origin", "status"), [("https://evil.example", 403), ("null", 403), ("http://localhost:3000", 200)]
+)
+def test_a_web_page_of_another_site_is_refused(host, origin, status):
+    assert host.http.get(f"{host.url}/api/nothing", headers={"Origin": origin}).status_code == status
+
+
 def test_the_host_says_that_it_runs(host):
     assert host.http.get(f"{host.url}/admin/host/status").json() == {"state": "Running"}
 
