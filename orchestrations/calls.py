@@ -13,31 +13,23 @@ from dropscore.contracts.failures import Failure
 from dropscore.contracts.identity import child_instance_id
 from dropscore.contracts.names import ActivityName, OrchestratorName
 from dropscore.contracts.request import RunPolicy
-from orchestrations.decisions import failure_of
+from orchestrations.decisions import failure_of, is_transient
 
 type Story[R] = Generator[Task[Any], Any, R]
 """A part of an orchestrator, for `yield from`."""
 
 _LONGEST_BACKOFF = 64
 """In units of the policy's backoff."""
-_PATIENT_ATTEMPTS = 20
+_PATIENCE = 6
+"""How many times over a patient step is tried while storage does not answer."""
 
 
 def retries(policy: RunPolicy) -> RetryPolicy:
     """How often an activity is tried: its first pause is the policy's backoff, and each further one twice as long."""
-    return _backing_off(policy, policy.activity_attempts)
-
-
-def patient_retries(policy: RunPolicy) -> RetryPolicy:
-    """Retries for the first step and the last ones of a run: they go on for minutes."""
-    return _backing_off(policy, max(_PATIENT_ATTEMPTS, policy.activity_attempts))
-
-
-def _backing_off(policy: RunPolicy, attempts: int) -> RetryPolicy:
     first = timedelta(seconds=policy.activity_backoff_s)
     return RetryPolicy(
         first_retry_interval=first,
-        max_number_of_attempts=attempts,
+        max_number_of_attempts=policy.activity_attempts,
         backoff_coefficient=2.0,
         max_retry_interval=first * _LONGEST_BACKOFF,
     )
@@ -59,10 +51,19 @@ def activity[R: Contract](
     *,
     patient: bool = False,
 ) -> Story[R]:
-    """Call an activity and wait. Raises `TaskFailedError` when it still fails after its retries."""
-    retry_policy = patient_retries(policy) if patient else retries(policy)
-    answer = yield ctx.call_activity(str(name), input=encode(payload), retry_policy=retry_policy)
-    return decode(result, answer)
+    """Call an activity and wait. Raises `TaskFailedError` when it still fails after its retries.
+
+    The first step of a run and the last ones are `patient`: where a service does not answer, they are tried for
+    minutes. Any other failure would be the same again.
+    """
+    for rounds_left in reversed(range(_PATIENCE if patient else 1)):
+        try:
+            answer = yield start_activity(ctx, name, payload, policy)
+            return decode(result, answer)
+        except TaskFailedError as error:
+            if not rounds_left or not is_transient(error):
+                raise
+    raise AssertionError("unreachable")
 
 
 def child[R: Contract](

@@ -41,6 +41,11 @@ def failure_of(error: TaskFailedError | ContractError) -> Failure:
 _CLOUD_FAILURES = ((TransientCloudError, Code.STORAGE_UNAVAILABLE), (AccessDeniedError, Code.STORAGE_REFUSED))
 
 
+def is_transient(error: TaskFailedError) -> bool:
+    """Whether a step failed because a service did not answer."""
+    return error.details.is_caused_by(TransientCloudError.__name__)
+
+
 # --- a run -----------------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@ import pytest
 from driving import Drive, drive, result_of
 from worlds import RUN, run_world
 
-from dropscore.contracts.errors import TransientCloudError
+from dropscore.contracts.errors import AccessDeniedError, TransientCloudError
 from dropscore.contracts.failures import Code, failure
 from dropscore.contracts.names import Role
 from dropscore.contracts.orchestration import (
@@ -103,7 +103,7 @@ def test_step_that_fails_for_good_ends_the_run_and_not_the_orchestration(name: s
     assert end.failure is not None
     assert end.failure.code is Code.STORAGE_UNAVAILABLE
     assert "no answer" in (end.failure.detail or "")
-    assert done.calls()[-2:] == ["finish", "clean_up"]
+    assert {"finish", "clean_up"} <= set(done.calls())
 
 
 def test_answer_that_nobody_understands_ends_the_run_as_internal_error() -> None:
@@ -118,6 +118,22 @@ def test_finish_that_fails_still_returns_the_end_and_cleans_up() -> None:
     assert end_of(done).status is RunStatus.SUCCEEDED
     assert end_of(done).failure is not None
     assert done.calls()[-1] == "clean_up"
+
+
+@pytest.mark.parametrize("name", ["admit", "finish", "clean_up"])
+def test_first_and_last_steps_are_tried_many_times_while_storage_does_not_answer(name: str) -> None:
+    assert run(**{name: boom}).count(name) == 6
+
+
+def test_first_step_that_fails_otherwise_is_not_tried_for_minutes() -> None:
+    def refused(_: object, at: float) -> RunRef:
+        raise AccessDeniedError("no right to it")
+
+    done = run(admit=refused)
+    assert done.count("admit") == 1
+    end = end_of(done)
+    assert end.failure is not None
+    assert end.failure.code is Code.STORAGE_REFUSED
 
 
 def test_clean_up_that_fails_does_not_change_the_end() -> None:

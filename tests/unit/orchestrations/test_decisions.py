@@ -14,7 +14,7 @@ from dropscore.contracts.orchestration import (
 )
 from dropscore.contracts.request import RunPolicy
 from orchestrations import decisions
-from orchestrations.calls import patient_retries, retries
+from orchestrations.calls import retries
 from orchestrations.decisions import ContainerMove, ScoreMove
 from orchestrations.waiting import longer
 
@@ -155,13 +155,6 @@ def test_activity_is_tried_as_often_as_the_policy_says() -> None:
     tried = retries(RunPolicy(activity_attempts=7, activity_backoff_s=0.5))
     assert tried.max_number_of_attempts == 7
     assert tried.first_retry_interval.total_seconds() == 0.5
-
-
-def test_step_that_ends_a_run_is_tried_for_minutes() -> None:
-    tried = patient_retries(RunPolicy())
-    assert tried.max_retry_interval is not None
-    waits = [min(0.2 * 2**n, tried.max_retry_interval.total_seconds()) for n in range(tried.max_number_of_attempts - 1)]
-    assert sum(waits) > 120
 
 
 def test_wait_grows_up_to_the_longest() -> None:
