@@ -42,14 +42,11 @@ class PatchStyle:
         """Distances of colours and of textures, each a mean over scales; `batch` is (N, 3, H, W), 0 to 255.
 
         Colours are compared over the whole batch, so that a dark photograph may take more of the night and a
-        bright one more of the lights. Textures are compared in each quarter of each picture, so that a bare sky
-        gets its strokes as a face does.
+        bright one more of the lights. Textures are compared in each picture, so that each is painted as the style is.
         """
         scales = [_centred(level) for level in pyramid(batch, len(self._colours))]
         colours = [bank.distance(x, _whole, self._generator) for bank, x in zip(self._colours, scales, strict=True)]
-        textures = [
-            bank.distance(x, _quarters, self._generator) for bank, x in zip(self._textures, scales, strict=True)
-        ]
+        textures = [bank.distance(x, _each, self._generator) for bank, x in zip(self._textures, scales, strict=True)]
         return torch.stack(colours).mean(), torch.stack(textures).mean()
 
 
@@ -116,11 +113,9 @@ def _whole(responses: torch.Tensor) -> torch.Tensor:
     return responses.transpose(0, 1).flatten(1)[None]
 
 
-def _quarters(responses: torch.Tensor) -> torch.Tensor:
-    """(N, K, H, W) to (4 N, K, pixels of a quarter)."""
-    height, width = (size // 2 for size in responses.shape[-2:])
-    rows = responses[..., :height, :], responses[..., -height:, :]
-    return torch.cat([half for row in rows for half in (row[..., :width], row[..., -width:])]).flatten(2)
+def _each(responses: torch.Tensor) -> torch.Tensor:
+    """(N, K, H, W) to (N, K, pixels of one)."""
+    return responses.flatten(2)
 
 
 def _sample(responses: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -162,15 +157,15 @@ class Structure:
 class Flow:
     """How far the result's fine lines are from running along the photograph's contours, 0 to 2.
 
-    Both directions are read from structure tensors (Bigun and Granlund 1987): the photograph's over a wide window,
-    so that bare regions take the direction of what is around them; the result's over one about as wide as a
-    stroke. Lines of no clear direction count as half wrong.
+    Both directions are read from structure tensors (Bigun and Granlund 1987): the photograph's over a window of some
+    strokes, the result's over one about as wide as a stroke. The clearer the photograph's direction, the more it
+    counts; lines of no clear direction count as half wrong.
     """
 
     def __call__(self, result: torch.Tensor, photograph: torch.Tensor) -> torch.Tensor:
         """Mean over two scales; both (N, 3, H, W), 0 to 255."""
         ours, theirs = pyramid(lightness(result), 2), pyramid(lightness(photograph), 3)
-        wanted = _tensor(F.avg_pool2d(theirs[1], 3, stride=1, padding=1), 31)
+        wanted = _tensor(F.avg_pool2d(theirs[1], 3, stride=1, padding=1), 15)
         return 0.5 * (_misaligned(ours[0], wanted, 7) + _misaligned(ours[1], wanted, 5))
 
 
@@ -189,12 +184,20 @@ def _misaligned(image: torch.Tensor, wanted: torch.Tensor, window: int) -> torch
     wanted = F.interpolate(wanted, size=found.shape[-2:], mode="bilinear", align_corners=False)
     length = torch.linalg.vector_norm(wanted[:, :2], dim=1)
     agreement = (found[:, :2] * wanted[:, :2]).sum(1) / ((length + 1e-3) * (found[:, 2] + 4.0))
-    weight = (length / (wanted[:, 2] + 1.0)).sqrt()
+    weight = length / (wanted[:, 2] + 1.0)
     return _weighted_mean(1 - agreement, weight)
 
 
 def _weighted_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return (weight * values).sum() / weight.sum().clamp_min(1e-6)
+
+
+def fringes(image: torch.Tensor) -> torch.Tensor:
+    """How much red and blue differ from green from one pixel to the next, as a share of the range: what a photograph of
+    paint hardly does, and a small network likes to do along edges. (N, 3, H, W), 0 to 255.
+    """
+    colour = torch.stack([image[:, 0] - image[:, 1], image[:, 2] - image[:, 1]], dim=1) / 255
+    return colour.diff(dim=-1).abs().mean() + colour.diff(dim=-2).abs().mean()
 
 
 def lightness(image: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dropscore.models.networks.transformer import TransformerNet
 from dropscore.models.networks.vgg import Vgg19
-from tools.train_style.losses import Flow, PatchStyle, Structure
+from tools.train_style.losses import Flow, PatchStyle, Structure, fringes
 from tools.train_style.perceptual import Perceptual
 from tools.train_style.photographs import Photographs
 
@@ -23,21 +23,22 @@ class Recipe:
     """Everything that decides the outcome, with one torch thread and one version of torch."""
 
     width: int = 8
-    steps: int = 1600
+    steps: int = 1300
     batch: int = 4
     crop: int = 192
     """Height and width of the training pictures in pixels."""
     margin: int = 8
     """Pixels at the border that are not judged: what lies there is half reflection."""
     learning_rate: float = 4e-3
-    style_zoom: float = 1.25
+    style_zoom: float = 1.1
     """The style picture is enlarged by this; strokes of the result grow with it."""
     colour: float = 1.0
-    texture: float = 1.5
-    content: float = 1.0
-    flow: float = 0.35
+    texture: float = 1.2
+    content: float = 1.5
+    flow: float = 0.1
+    fringes: float = 0.8
     vgg_style: float = 3.0
-    """Used with a trained VGG-19, with `vgg_content`, instead of the four above."""
+    """Used with a trained VGG-19, with `vgg_content`, instead of the five above."""
     vgg_content: float = 1.0
     stability: float = 5.0
     range: float = 2.0
@@ -93,6 +94,7 @@ class Judge:
             "texture": texture,
             "content": self._structure(painted, photographs),
             "flow": self._flow(painted, photographs),
+            "fringes": fringes(painted),
         }
 
     def _by_vgg(self, painted: Tensor, photographs: Tensor) -> dict[str, Tensor]:
