@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +22,7 @@ from dropscore.workloads.media.sniffing import HEAD_BYTES, Kind, Sniffed, sniff
 MAX_PIXELS: Final = 50_000_000
 MAX_SIDE: Final = 30_000
 MAX_BYTES: Final = 512 * 1024**2
+LARGE_PIXELS: Final = 8_000_000
 
 JPEG_QUALITY: Final = 94
 
@@ -88,18 +90,23 @@ class OpenPicture:
     kept: Kept
 
 
-def probe_picture(file: Binary, name: str) -> PictureFacts:
+def probe_picture(
+    file: Binary, name: str, *, one_at_a_time: AbstractContextManager[object] | None = None
+) -> PictureFacts:
     """Look into a picture and check that it is whole. A JPEG is decoded at an eighth of its size for that.
 
+    Pictures of more than `LARGE_PIXELS` are decoded inside `one_at_a_time`: a lock, where several threads probe.
     Raises `FailedError`: E-INPUT-EMPTY, E-INPUT-UNSUPPORTED, E-INPUT-LIMIT, E-INPUT-UNREADABLE, E-INPUT-CORRUPT.
     """
     picture = _open(file, name)
     notes = _notes(picture)  # first: what the stored samples are like is forgotten once they are decoded
     size = _upright_size(picture, name)
     facts = PictureFacts(format=str(picture.format), size=size, mode=picture.mode, notes=notes)
+    gate = one_at_a_time if one_at_a_time and size.pixels > LARGE_PIXELS else nullcontext()
     try:
-        picture.draft("L", (size.width // 8, size.height // 8))
-        picture.load()
+        with gate:
+            picture.draft("L", (size.width // 8, size.height // 8))
+            picture.load()
     except _PARSER_ERRORS as error:
         raise _damaged(name, error) from None
     return facts

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
+from threading import Lock
 from typing import Final
 
 from dropscore.contracts.base import Json
@@ -27,7 +28,7 @@ from dropscore.workloads.media.sniffing import Kind
 from dropscore.workloads.style_transfer.options import OnTruncated, StyleTransferOptions
 from dropscore.workloads.style_transfer.work import PictureWork, PlanFacts, VideoOutline, VideoWork, times_digest
 
-INPUTS_SIDE_BY_SIDE: Final = 8
+INPUTS_SIDE_BY_SIDE: Final = 4
 READ_WHOLE_BYTES: Final = 32 * 1024**2
 """Inputs up to this size are read at once, which gives their digest too; of larger ones only what is needed."""
 
@@ -78,12 +79,13 @@ def plan(request: PlanRequest) -> Plan:
 
 def _look_into_all(request: PlanRequest, options: StyleTransferOptions) -> list[Found | Failure]:
     """Each input's facts, or why it is refused, in the order of the inputs."""
+    large_pictures = Lock()  # decoded one by one, so that a folder of them does not fill the memory
 
     def look(input_index: int) -> Found | Failure:
         name = request.inputs.refs[input_index].name
         try:
             with request.inputs.open(input_index) as file:
-                return _look_into(file, name, input_index, options)
+                return _look_into(file, name, input_index, options, large_pictures)
         except FailedError as error:
             return error.failure
 
@@ -91,14 +93,14 @@ def _look_into_all(request: PlanRequest, options: StyleTransferOptions) -> list[
         return list(pool.map(look, range(len(request.inputs.refs))))
 
 
-def _look_into(file: Binary, name: str, input_index: int, options: StyleTransferOptions) -> Found:
+def _look_into(file: Binary, name: str, input_index: int, options: StyleTransferOptions, large_pictures: Lock) -> Found:
     digest = None
     if file.seek(0, 2) <= READ_WHOLE_BYTES:
         file.seek(0)
         data = file.read()
         digest, file = hashlib.sha256(data).hexdigest(), io.BytesIO(data)
     is_picture = sniff_file(file).kind is Kind.PICTURE
-    facts = probe_picture(file, name) if is_picture else probe_video(file, name)
+    facts = probe_picture(file, name, one_at_a_time=large_pictures) if is_picture else probe_video(file, name)
     if isinstance(facts, VideoFacts) and facts.lost_frames and options.on_truncated is OnTruncated.REFUSE:
         whole = facts.timeline.frames
         raise FailedError.of(

@@ -222,3 +222,24 @@ def test_a_fault_of_storage_is_not_taken_for_a_bad_picture():
 
     with pytest.raises(TransientCloudError):
         probe_picture(Failing(rgb("BMP")), "a.bmp")
+
+
+class Gate:
+    """Counts who passes."""
+
+    def __init__(self):
+        self.passed = 0
+
+    def __enter__(self):
+        self.passed += 1
+
+    def __exit__(self, *_):
+        return None
+
+
+@pytest.mark.parametrize(("width", "passes"), [(100, 0), (4001, 1)])
+def test_only_large_pictures_are_probed_one_at_a_time(width, passes):
+    gate = Gate()
+    large = encoded(Image.new("L", (width, 2000)), "PNG")
+    assert probe_picture(io.BytesIO(large), "a.png", one_at_a_time=gate).size.width == width
+    assert gate.passed == passes
