@@ -341,3 +341,26 @@ def test_small_request_costs_few_operations(ready: Bench) -> None:
     ready.memory.blobs.operations.clear()
     admit(ready)
     assert ready.memory.blobs.operations.total() <= 9
+
+
+def test_more_inputs_than_a_run_may_have_are_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("activities.input_files.MAX_INPUTS", 5)
+    bench.package()
+    bench.upload(*(f"in/{number}.png" for number in range(6)))
+    bench.ask_for(inputs=["in/"])
+    first = refusal(bench)[0]
+    assert (first.code, first.field) == (Code.RUN_TOO_LARGE, "inputs")
+
+
+def test_names_behind_the_listed_part_of_a_large_folder_are_asked_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activities.input_files._LISTED_AT_MOST", 10)
+    bench.package()
+    bench.upload(*(f"in/{number:03d}.png" for number in range(100)))
+    wanted = [f"in/{number:03d}.png" for number in range(0, 100, 10)]
+    bench.ask_for(inputs=[*wanted, "in/nothing.png"])
+    assert refusal(bench)[0].message == "1 input does not exist: 'in/nothing.png'."
+    bench.ask_for(inputs=wanted)
+    assert admit(bench).failure is None
+    assert inputs_of(bench) == wanted
