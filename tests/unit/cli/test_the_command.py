@@ -192,6 +192,14 @@ def test_a_terminal_gets_colours_unless_no_color_is_set(
     assert ("\x1b[1;32m" in shown) is coloured
 
 
+def test_json_at_a_terminal_is_plain_json(cloud: SmallCloud, surroundings: dict[str, str]) -> None:
+    cloud.put_run(state_of(RUN, RunStatus.SUCCEEDED))
+
+    shown = at_a_terminal(at(cloud, surroundings) | {"TERM": "xterm-256color"}, "watch", RUN, "--json")
+
+    assert [json.loads(line)["status"] for line in shown.splitlines()] == ["succeeded"]
+
+
 def at_a_terminal(surroundings: dict[str, str], *arguments: str) -> str:
     """What the command writes when both its streams are a terminal."""
     ours, theirs = pty.openpty()
