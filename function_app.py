@@ -144,6 +144,7 @@ def _bind_http(app: df.DFApp, connected: Lazy[Connected]) -> None:
     @app.route(route="{*route}", methods=["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
     @app.durable_client_input(client_name="client")
     async def http(req: func.HttpRequest, client: str) -> func.HttpResponse:
+        await asyncio.to_thread(connected)  # the first time it takes long, and other requests go on meanwhile
         middleware = func.AsgiMiddleware(Boundary(api, _runs(client)))  # type: ignore[no-untyped-call]  # theirs
         answer: func.HttpResponse = await middleware.handle_async(req)
         return answer
