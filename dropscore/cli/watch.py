@@ -1,5 +1,7 @@
 """Follow a run to its end: a line of stages, a bar, and at the end what came out."""
 
+from collections.abc import Callable
+
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -48,25 +50,38 @@ def show_end(session: Session, view: RunView) -> None:
 
 def _follow(session: Session, run_id: str) -> RunView:
     """Look again and again until the run has ended; returns how."""
-    api, screen = session.api(), session.screen
-    progress = Progress()
-    shown: object = None
-    view = api.run(run_id)
-    with Live(console=screen.out, refresh_per_second=8, transient=True, auto_refresh=False) as live:
-        if not screen.lively:
-            live.stop()
-        while True:
-            progress.see(session.monotonic(), view.state.items_done)
-            eta_s = progress.eta_s(session.monotonic(), view.state.items_total)
-            if screen.lively:
-                live.update(_picture(view, progress.rate, eta_s), refresh=True)
-            elif (news := _news(view)) != shown:
-                shown = news
-                _tell(session, view, progress.rate, eta_s)
-            if view.state.status.ended:
-                return view
-            session.pause(LOOK_EVERY_S)
-            view = api.run(run_id)
+    if not session.screen.lively:
+        return _look_until_end(session, run_id, _Lines(session))
+    with Live(console=session.screen.out, transient=True, auto_refresh=False) as live:
+        return _look_until_end(
+            session, run_id, lambda view, rate, eta_s: live.update(_picture(view, rate, eta_s), refresh=True)
+        )
+
+
+def _look_until_end(
+    session: Session, run_id: str, show: Callable[[RunView, float | None, float | None], None]
+) -> RunView:
+    api, progress = session.api(), Progress()
+    while True:
+        view = api.run(run_id)
+        progress.see(session.monotonic(), view.state.items_done)
+        show(view, progress.rate, progress.eta_s(session.monotonic(), view.state.items_total))
+        if view.state.status.ended:
+            return view
+        session.pause(LOOK_EVERY_S)
+
+
+class _Lines:
+    """Shows progress where nothing can move: a line for each piece of news."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._shown: object = None
+
+    def __call__(self, view: RunView, rate: float | None, eta_s: float | None) -> None:
+        if (news := _news(view)) != self._shown:
+            self._shown = news
+            _tell(self._session, view, rate, eta_s)
 
 
 def _news(view: RunView) -> tuple[object, ...]:
