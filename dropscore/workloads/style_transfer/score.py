@@ -43,14 +43,17 @@ class Finish:
     preserve_colour: bool
 
     def __call__(self, content: Tensor, styled: Tensor) -> Tensor:
-        """Mix two pictures (N, 3, H, W), 0 to 255: the result, (N, H + 1, W, 3) uint8 with the row of marks."""
-        good = styled.sum((1, 2, 3), dtype=torch.float32).isfinite()
-        styled = styled.float().clamp_(0.0, 255.0)
+        """Mix two pictures (N, 3, H, W) in float32, 0 to 255: the result, (N, H + 1, W, 3) uint8 with the row of marks.
+
+        Uses up `styled`.
+        """
+        good = styled.sum((1, 2, 3)).isfinite()
+        styled.clamp_(0.0, 255.0)
         if self.preserve_colour:
             # Adding the same amount to red, green and blue changes brightness and neither colour difference.
             styled = (content + (_luma(styled) - _luma(content))).clamp_(0.0, 255.0)
         if self.strength < 1.0:
-            styled = torch.lerp(content.float(), styled, self.strength)
+            styled = torch.lerp(content, styled, self.strength)
         return _with_marks(styled.round_().to(torch.uint8).permute(0, 2, 3, 1), good)
 
 
@@ -87,19 +90,17 @@ class FeedForwardScorer:
         if self._finish.strength == 0.0:
             return _with_marks(batch, torch.ones(len(batch), dtype=torch.bool, device=batch.device))
         with torch.autocast(batch.device.type, enabled=False):
-            content = batch.permute(0, 3, 1, 2).to(dtype=self._dtype, memory_format=self._layout)
+            content = batch.permute(0, 3, 1, 2).to(dtype=torch.float32, memory_format=self._layout)
             return self._finish(content, self._styled(content))
 
     def postprocess(self, result: Tensor, items: Sequence[Item]) -> Sequence[Any]:
         return unstack(result, items)
 
     def _styled(self, content: Tensor) -> Tensor:
-        if self._scale == 1.0:
-            styled: Tensor = self._network(content)
-            return styled
         height, width = content.shape[-2:]
         size = max(1, round(height * self._scale)), max(1, round(width * self._scale))
-        return _resized(self._network(_resized(content, size)), (height, width))
+        styled = self._network(_resized(content, size).to(self._dtype))
+        return _resized(styled.float(), (height, width))
 
 
 class OptimisationScorer:
