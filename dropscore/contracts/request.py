@@ -28,7 +28,7 @@ class RunPolicy(Contract):
     """First wait of a polling loop; each further one is longer by `poll_growth`."""
     poll_growth: Annotated[float, Field(ge=1, le=10)] = 1.5
     poll_most_s: Seconds = 1.0
-    rounds_per_generation: Annotated[int, Field(ge=1, le=50)] = 12
+    rounds_per_generation: Annotated[int, Field(ge=1, le=50)] = 8
     """Polling rounds before the orchestration continues as new, so that its history stays bounded."""
     activity_attempts: Annotated[int, Field(ge=1, le=20)] = 8
     activity_backoff_s: Seconds = 0.2
