@@ -169,7 +169,10 @@ def _python(*arguments: str) -> tuple[str, ...]:
 
 
 def _environment(cloud: Cloud) -> dict[str, str]:
-    """Lets every Python process find the app's own packages, and this one, wherever it was started."""
+    """Lets every Python process find the app's own packages, and this one, wherever it was started.
+
+    Bytecode is kept even where the user's shell says otherwise: without it every start costs a second more.
+    """
     here = Path(__file__).parents[1]
     folders = [str(cloud.app)] + [str(here)] * (here != cloud.app)
-    return {"PYTHONPATH": ":".join(folders), "PYTHONUNBUFFERED": "1"}
+    return {"PYTHONPATH": ":".join(folders), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
