@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from localcloud.containers.bodies import Container
 from localcloud.containers.folders import Folders
@@ -45,7 +45,7 @@ class _Process:
     name: str
     loop: asyncio.Task[None] | None = None
     child: Child | None = None
-    ending: bool = False
+    asked_to_end: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Runs:
@@ -68,13 +68,13 @@ class Runs:
 
     def is_ending(self, group: Group) -> bool:
         """Whether a container of a group has been told to end and has not yet."""
-        return any(process.ending for process in self._of(group))
+        return any(process.asked_to_end.is_set() for process in self._of(group))
 
     def end_all(self, group: Group) -> Coroutine[None, None, None]:
         """Mark a group's containers as ending, at once; awaiting the result ends them and waits until they are gone."""
         processes = self._of(group)
         for process in processes:
-            process.ending = True
+            process.asked_to_end.set()
         return self._end_each(processes)
 
     async def _end_each(self, processes: Iterable[_Process]) -> None:
@@ -89,14 +89,11 @@ class Runs:
         return [process for process in self._processes.values() if process.key == group.key]
 
     async def _end(self, process: _Process) -> None:
-        process.ending = True
+        process.asked_to_end.set()
         if process.child:
             await process.child.end(grace_s=self._context.settings.grace_s)
-        elif process.loop:
-            process.loop.cancel()
         if process.loop:
-            with contextlib.suppress(asyncio.CancelledError):
-                await process.loop
+            await process.loop
 
     async def _live(self, process: _Process) -> None:
         """Run a container, again and again if its policy says so, until it is told to end."""
@@ -104,23 +101,27 @@ class Runs:
             restarts = 0
             while (code := await self._run_once(process)) is not None:
                 group = self._context.groups.get(process.key)
-                if process.ending or group is None or not starts_again(group.restart_policy, code):
+                ending = process.asked_to_end.is_set()
+                if ending or group is None or not starts_again(group.restart_policy, code):
                     return
                 self._change(process, lambda run: run.waiting("CrashLoopBackOff"))
                 if restarts:
-                    await asyncio.sleep(min(LONGEST_RESTART_DELAY_S, FIRST_RESTART_DELAY_S * 2 ** min(restarts, 7) / 2))
+                    delay_s = min(LONGEST_RESTART_DELAY_S, FIRST_RESTART_DELAY_S * 2 ** min(restarts - 1, 7))
+                    await self._pause(process, delay_s)
                 restarts += 1
         finally:
             del self._processes[process.key, process.name]
 
     async def _run_once(self, process: _Process) -> int | None:
         """Run a container once. Returns its exit code; None if nothing more is to be done."""
+        if process.asked_to_end.is_set():
+            return None
         self._tell(process, "Pulling", "pulling image")
         for fault in self._context.faults.at(FaultEvent.CONTAINER_STARTING, process.name):
-            await asyncio.sleep(fault.after_s)
+            await self._pause(process, fault.after_s)
         group = self._context.groups.get(process.key)
         container = group.container(process.name) if group else None
-        if group is None or container is None:
+        if group is None or container is None or process.asked_to_end.is_set():
             return None
         self._tell(process, "Pulled", "Successfully pulled image (emulated: the command runs on this machine)")
         try:
@@ -129,9 +130,17 @@ class Runs:
             self._tell(process, "Failed", f"Failed to start container: {error}", warning=True)
             return self._finish(process, NOT_STARTED)
         self._begin(process, child)
+        if process.asked_to_end.is_set():  # while it was being started
+            await child.end(grace_s=self._context.settings.grace_s)
         code = await child.wait()
         process.child = None
         return None if self._closing else self._finish(process, code)
+
+    async def _pause(self, process: _Process, delay_s: float) -> None:
+        """Wait, but not longer than until the container is asked to end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await process.asked_to_end.wait()
 
     def _begin(self, process: _Process, child: Child) -> None:
         now = self._context.clock.now()
@@ -145,7 +154,7 @@ class Runs:
 
     def _finish(self, process: _Process, code: int) -> int:
         now = self._context.clock.now()
-        if process.ending:
+        if process.asked_to_end.is_set():
             self._tell(process, "Killing", "Killing container")
         self._change(process, lambda run: run.terminated(now, code))
         self._context.ledger.note("container", process.name, "terminated", group=process.key, exit_code=code)

@@ -37,6 +37,7 @@ class Boots:
         """Bring a node up after `delay_s`; `wipe` empties its disk."""
         boot = self._boots[node.key] = _Boot()
         boot.run = asyncio.create_task(self._boot(node.key, boot, delay_s, wipe=wipe))
+        boot.run.add_done_callback(lambda _: self._end(node.key))  # also of one that is cancelled before it begins
 
     def busy(self, node: Node) -> bool:
         """Whether the node is coming up, or its start task still runs."""
@@ -67,9 +68,10 @@ class Boots:
         except asyncio.CancelledError:
             if boot.child:
                 await boot.child.end(grace_s=self._context.settings.grace_s)
-        finally:
-            del self._boots[key]
-            self._context.signals.wake()
+
+    def _end(self, key: str) -> None:
+        del self._boots[key]
+        self._context.signals.wake()
 
     async def _come_up(self, key: str, boot: _Boot) -> None:
         node = self._context.account.nodes.get(key)

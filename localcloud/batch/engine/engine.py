@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from functools import partial
+from itertools import islice
 
 from localcloud.batch.engine.allocation import Allocator
 from localcloud.batch.engine.attempts import Attempts
@@ -116,24 +117,22 @@ class Engine:
             node_id=node.id, free=max(0, slots - sum(attempt.slots for attempt in attempts)), busy=len(attempts)
         )
 
-    def _candidates(self, pool: Pool, local_slots: int) -> list[Candidate]:
+    def _candidates(self, pool: Pool, local_slots: int) -> Iterator[Candidate]:
+        """Waiting tasks in the order in which they go first; lazily, as there may be thousands for a few slots."""
         jobs = [job for job in self.account.jobs_of(pool.id) if job.state is JobState.ACTIVE]
-        found: list[Candidate] = []
         for job in sorted(jobs, key=lambda job: (-job.priority, job.created_at)):
-            found += self._of_job(job, pool, local_slots)
-        return found
+            limit = job.body.max_parallel_tasks
+            room = None if limit is None or limit < 0 else limit - self.account.tasks.counts(job.id).running
+            found = self._of_job(job, pool, local_slots)
+            yield from found if room is None else islice(found, max(0, room))
 
-    def _of_job(self, job: Job, pool: Pool, local_slots: int) -> list[Candidate]:
+    def _of_job(self, job: Job, pool: Pool, local_slots: int) -> Iterator[Candidate]:
         find = finder(self.account, job.id)
-        limit = job.body.max_parallel_tasks
-        room = None if limit is None or limit < 0 else max(0, limit - self.account.tasks.counts(job.id).running)
-        found = []
         for task in self.account.tasks.in_state(job.id, TaskState.ACTIVE):
             slots = slots_here(task, pool_slots=pool.slots_per_node, local_slots=local_slots)
             ending = self.attempts.get(task.job_id, task.id)  # of a deleted task of the same name
             if slots is not None and ending is None and is_ready(task, find):
-                found.append(Candidate(task=task, slots=slots))
-        return found if room is None else found[:room]
+                yield Candidate(task=task, slots=slots)
 
     def _set_timer(self, due: datetime | None, now: datetime) -> None:
         if self._timer:

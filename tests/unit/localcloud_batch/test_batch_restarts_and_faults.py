@@ -1,5 +1,9 @@
 """After a restart nothing is lost; and the fault script does what it says, where it says."""
 
+import asyncio
+from itertools import pairwise
+from random import Random
+
 import pytest
 
 
@@ -162,3 +166,69 @@ def test_the_ledger_tells_a_nodes_life_and_can_be_read_from_any_line_on(run_batc
     assert life == ["creating", "starting", "idle", "remove asked", "removed"]
     assert [line["n"] for line in whole] == list(range(1, len(whole) + 1))
     assert last == whole[-1:]
+
+
+async def disturb(batch, random: Random) -> None:
+    """One thing that users or the cloud do to a pool, its nodes or its job."""
+    nodes = await batch.nodes()
+    node = random.choice(nodes)["id"] if nodes else None
+    resize = {"targetDedicatedNodes": random.randint(0, 2), "targetLowPriorityNodes": random.randint(0, 2)}
+    requests = [
+        (
+            "POST",
+            "/pools/pool/resize",
+            resize | {"nodeDeallocationOption": random.choice(["requeue", "taskcompletion"])},
+        ),
+        ("POST", "/pools/pool/stopresize", None),
+        ("POST", "/jobs/job/disable", {"disableTasks": random.choice(["requeue", "wait"])}),
+        ("POST", "/jobs/job/enable", None),
+        ("PUT", "/_emulator/capacity", {"nodes": random.randint(1, 4)}),
+    ]
+    if node:
+        back = random.choice([None, 0, 0.05])
+        requests += [
+            ("POST", f"/_emulator/pools/pool/nodes/{node}/evict", {"returnAfterSeconds": back}),
+            ("POST", f"/pools/pool/nodes/{node}/reboot", {"nodeRebootOption": "requeue"}),
+            ("POST", f"/pools/pool/nodes/{node}/reimage", {"nodeReimageOption": "taskcompletion"}),
+            ("POST", f"/pools/pool/nodes/{node}/disablescheduling", {"nodeDisableSchedulingOption": "requeue"}),
+            ("POST", f"/pools/pool/nodes/{node}/enablescheduling", None),
+            ("POST", "/pools/pool/removenodes", {"nodeList": [node]}),
+        ]
+    method, path, body = random.choice(requests)
+    answer = await batch.http.request(method, f"{path}?api-version=2025-06-01", json=body)
+    assert answer.status_code < 500, answer.text
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 26, 51])
+def test_whatever_happens_to_its_pool_every_task_ends_well_once_there_is_quiet(run_batch, seed):
+    async def scenario(batch):
+        random = Random(seed)
+        await batch.make_pool(nodes=2, spot=1, taskSlotsPerNode=2)
+        await batch.make_job()
+        for number in range(12):
+            await batch.add(f"t{number}", f"sleep {random.uniform(0, 0.2):.2f}")
+        for _ in range(40):
+            await disturb(batch, random)
+            await asyncio.sleep(random.uniform(0, 0.05))
+        await batch.call("PUT", "/_emulator/capacity", {"nodes": 4})
+        await batch.http.post("/jobs/job/enable?api-version=2025-06-01")
+        await batch.pool_steady()
+        for node in await batch.nodes():
+            await batch.http.post(f"/pools/pool/nodes/{node['id']}/enablescheduling?api-version=2025-06-01")
+        await batch.post("/pools/pool/resize", {"targetDedicatedNodes": 2, "targetLowPriorityNodes": 2})
+        ended = [await batch.task_in("completed", f"t{number}") for number in range(12)]
+        await batch.until(lambda: no_attempts(batch))
+        lines = [line for line in (await batch.get("/_emulator/ledger"))["value"] if line["kind"] == "task"]
+        return ended, lines
+
+    ended, lines = run_batch(scenario, nodes=4)
+    assert {task["executionInfo"]["result"] for task in ended} == {"success"}
+    assert all(task["executionInfo"]["retryCount"] == 0 for task in ended)
+    for number in range(12):
+        life = [line["event"] for line in lines if line["id"] == f"t{number}"]
+        assert (life[0], life[-1], life.count("completed")) == ("created", "completed", 1)
+        assert ("started", "started") not in set(pairwise(life))
+
+
+async def no_attempts(batch):
+    return not batch.engine.attempts.of_job("job")
