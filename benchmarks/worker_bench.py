@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
 from benchmarks.worker_clip import GOP, write_clip
-from benchmarks.worker_standins import LOCK
+from benchmarks.worker_standins import LOCK, OPTIONS
 from cpu_worker.parts import RunParts
 from cpu_worker.publish import upload_outputs
 from cpu_worker.report.ledger import Ledger
@@ -38,14 +38,11 @@ from dropscore.workloads.base import Pace, PlanRequest, StitchRequest
 from dropscore.workloads.media.probe import probe_video
 from dropscore.workloads.media.ranges import cut
 from dropscore.workloads.registry import resolve, workload
-from dropscore.workloads.style_transfer.options import StyleTransferOptions
 from dropscore.workloads.style_transfer.work import VideoWork
 from localcloud.azurite import running_azurite
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKLOAD = "style_transfer"
-OPTIONS = StyleTransferOptions(crf=23, side_by_side=False)
-"""The output has about half the bytes of the input."""
 TOO_LONG_S = 900.0
 
 
@@ -257,24 +254,25 @@ def worker(bench_: Bench, kind: str, *flags: str, **more: str) -> Child:
 
 
 class Memory:
-    """The largest proportional set size (PSS) of a process while the block runs, sampled ten times a second."""
+    """The largest resident set of a process while the block runs, sampled twenty times a second.
+
+    Resident, not proportional: the two are the same for a process that is alone on its machine, and pages of torch's
+    libraries that other processes here happen to share count fully on both sides.
+    """
 
     def __init__(self, pid: int) -> None:
-        self._path = Path(f"/proc/{pid}/smaps_rollup")
+        self._path = Path(f"/proc/{pid}/statm")
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self.peak_mib = 0.0
 
     def _sample(self) -> None:
-        while not self._stopped.wait(0.1):
+        while not self._stopped.wait(0.05):
             self.peak_mib = max(self.peak_mib, self.now_mib())
 
     def now_mib(self) -> float:
-        """PSS now."""
-        for line in self._path.read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) / 1024
-        return 0.0
+        """Resident set now."""
+        return int(self._path.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -283,8 +281,3 @@ class Memory:
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
         self._thread.join()
-
-
-def renamed(job: Job, run_id: str) -> Job:
-    """The same plan under another run id."""
-    return replace(job, run_id=run_id)

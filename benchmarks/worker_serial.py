@@ -12,9 +12,8 @@ def main() -> None:
     kind, clip, frames = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     import torch
 
-    from benchmarks.worker_bench import OPTIONS
     from benchmarks.worker_clip import GOP
-    from benchmarks.worker_standins import make
+    from benchmarks.worker_standins import OPTIONS, make
     from dropscore.contracts.plan import ShardSpec
     from dropscore.workloads.base import Item
     from dropscore.workloads.media.decode import decode_range

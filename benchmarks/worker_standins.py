@@ -20,8 +20,11 @@ from dropscore.models.networks.transformer import TransformerNet
 from dropscore.workloads.base import InputFiles, Item, LoadRequest, Scorer, Sink, WorkloadDefinition, WorkloadOptions
 from dropscore.workloads.registry import workload
 from dropscore.workloads.style_transfer import frames
+from dropscore.workloads.style_transfer.options import StyleTransferOptions
 
 FRAME_S = 0.040
+OPTIONS = StyleTransferOptions(crf=23, side_by_side=False)
+"""The output has about half the bytes of the input."""
 LOCK = "BENCHMARK_DEVICE_LOCK"
 """Environment variable with the path of the device's lock."""
 WIDTH = 8

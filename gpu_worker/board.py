@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dropscore.cloud.ports import Clock
 from gpu_worker.job import Batch, Job, Pending, Stop, StoppedError
 
-READY_BATCHES = 2
-"""Preprocessed batches of one shard that wait for a lane."""
+READY_BATCHES = 1
+"""Preprocessed batches of one shard that wait for a lane; its source has one more in hand."""
 LEAD_S = 0.5
 """Least device time that is left when the next shard is opened."""
 STARVED_S = 0.05
@@ -24,12 +24,16 @@ SMOOTHING = 0.3
 class Board:
     """Shards under way. Thread-safe; a method that waits for a shard raises `StoppedError` when it is to stop.
 
-    `ended` is called, with the lock held, with each shard whose stages have all come to their end.
+    At most `most_sources` shards are being decoded and `most_jobs` under way at once; each costs memory. `ended` is
+    called, with the lock held, with each shard whose stages have all come to their end.
     """
 
-    def __init__(self, clock: Clock, *, lanes: int, most_jobs: int, ended: Callable[[Job], None]) -> None:
+    def __init__(
+        self, clock: Clock, *, lanes: int, most_sources: int, most_jobs: int, ended: Callable[[Job], None]
+    ) -> None:
         self._clock = clock
         self._lanes = lanes
+        self._most_sources = most_sources
         self._most_jobs = most_jobs
         self._ended = ended
         self._lock = threading.Lock()
@@ -59,7 +63,8 @@ class Board:
     def room(self) -> int:
         """How many shards should be started now."""
         with self._lock:
-            if self._closed or len(self._jobs) >= self._most_jobs:
+            sources = sum(job.batches is None for job in self._jobs)
+            if self._closed or sources >= self._most_sources or len(self._jobs) >= self._most_jobs:
                 return 0
             unfinished = [job for job in self._jobs if job.remaining]
             if not unfinished:
@@ -198,7 +203,7 @@ class Board:
             return False
         if self._running >= job.model.parallel or (job.running and not job.model.independent):
             return False
-        return job.running + len(job.results) < self._lanes + 2
+        return job.running + len(job.results) <= job.model.parallel
 
     def _running_dry(self, unfinished: list[Job]) -> bool:
         if self._item_s is None:

@@ -30,9 +30,9 @@ MODEL_SHARE = 0.5
 """Share of the device's free memory for models that nobody uses at the moment."""
 SHELF_BYTES = 2**30
 """Host memory for packages of models that had to leave a GPU."""
-INPUT_BYTES = 24 * 2**20
+INPUT_BYTES = 16 * 2**20
 """Memory for blocks of inputs: two per shard being decoded, and those that hold the files' indexes."""
-MOST_CUDA_JOBS = 8
+MOST_CUDA_SOURCES = 8
 
 
 def compose_scoring(
@@ -63,7 +63,7 @@ def compose_scoring(
         profiles=Profiles(desk.blobs, found.kind),
         packages=PackageShelf(ModelRegistry(desk.blobs).load, 0 if found.is_cpu else SHELF_BYTES),
     )
-    board = Board(desk.clock, lanes=found.lanes, most_jobs=most_jobs(found), ended=ended)
+    board = Board(desk.clock, lanes=found.lanes, most_sources=sources(found), most_jobs=sources(found) + 1, ended=ended)
     return Scoring(
         board=board,
         stages=Stages(
@@ -80,11 +80,11 @@ def compose_scoring(
     )
 
 
-def most_jobs(device: Device) -> int:
-    """Most shards under way: on a CPU one being finished and one being opened besides what the lanes work on; beside
-    a GPU as many as the cores can decode and encode.
+def sources(device: Device) -> int:
+    """Most shards decoded at once: on a CPU as many as lanes, which share its cores with them, and two at least, so
+    that the next one is open in time; beside a GPU as many as the cores can decode and encode.
     """
-    return device.lanes + 2 if device.is_cpu else max(3, min(MOST_CUDA_JOBS, usable_cores()))
+    return max(2, device.lanes if device.is_cpu else min(MOST_CUDA_SOURCES, usable_cores()))
 
 
 def _admission(desk: Desk, verdicts: Verdicts, find_workload: FindWorkload) -> Admission:

@@ -15,7 +15,7 @@ import torch
 from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
 from dropscore.contracts.measured import ExecutionProfile, Precision
-from dropscore.workloads.base import Item, Scorer
+from dropscore.workloads.base import Scorer
 from gpu_worker.causes import is_out_of_memory, trace_of
 from gpu_worker.device import Device
 from gpu_worker.job import Batch, Pending
@@ -50,11 +50,12 @@ class Engine:
         if check is not None:
             check()
 
-    def batch_size(self, model: Loaded, item: Item) -> int:
-        """Items to predict together: the profile's number, less where that was too much; 1 where order matters."""
+    def batch_size(self, model: Loaded, size: int) -> int:
+        """Items of `size` bytes to predict together: the profile's number, less where that was too much; 1 where order
+        matters.
+        """
         if not model.independent:
             return 1
-        size = item_bytes(item)
         return min(model.profile.batch_for(size), self._safe.get((model.key, size), 1024))
 
     def stage(self, batch: torch.Tensor) -> torch.Tensor:

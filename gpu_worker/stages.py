@@ -18,7 +18,7 @@ from dropscore.workloads.base import Item, Sink
 from gpu_worker.board import Board
 from gpu_worker.engine import Engine
 from gpu_worker.job import Batch, Job, Stop, StoppedError
-from gpu_worker.loaded import Loaded
+from gpu_worker.loaded import Loaded, item_bytes
 from gpu_worker.runs import RunContext
 
 log = logging.getLogger(__name__)
@@ -57,9 +57,10 @@ class Stages:
         job.setup_s += self.clock.monotonic() - started
         model = self.load(context, first)
         job.scorer, job.model = model.for_shard(job.message.shard), model
-        numbers = itertools.count()
+        numbers, size = itertools.count(), item_bytes(first)
         everything = itertools.chain((first,), items)
-        while batch_items := list(itertools.islice(everything, self.engine.batch_size(model, first))):
+        del first
+        while batch_items := list(itertools.islice(everything, self.engine.batch_size(model, size))):
             self.board.put(job, self._batch(job, next(numbers), batch_items))
         self.board.sourced(job, next(numbers))
 

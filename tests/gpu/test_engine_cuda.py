@@ -134,7 +134,7 @@ def test_a_batch_over_the_devices_memory_is_halved_and_the_size_remembered(engin
     found, _ = engine.predict(loaded, greedy, batch_of(engine, greedy, items(4)), check=no_check).wait()
     assert len(found) == 4
     assert greedy.sizes[0] == 4
-    assert engine.batch_size(loaded, items(1)[0]) == 2
+    assert engine.batch_size(loaded, HEIGHT * WIDTH * 3) == 2
 
 
 def test_a_hundred_such_failures_leave_no_memory_behind(engine):

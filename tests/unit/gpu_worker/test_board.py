@@ -23,7 +23,7 @@ def ended() -> list[Job]:
 
 @pytest.fixture
 def board(clock: ManualClock, ended: list[Job]) -> Board:
-    return Board(clock, lanes=2, most_jobs=4, ended=ended.append)
+    return Board(clock, lanes=2, most_sources=4, most_jobs=5, ended=ended.append)
 
 
 def add(board: Board, clock: ManualClock, *, shard_id: int = 0, items: int = 4, parallel: int = 2, independent=True):
@@ -51,18 +51,20 @@ def test_the_oldest_shard_goes_first(board, clock):
 
 def test_lanes_share_a_shard_whose_batches_are_independent(board, clock):
     one = add(board, clock)
-    board.put(one, batch(0, number=0))
-    board.put(one, batch(1, number=1))
-    assert [board.take()[1].number for _ in range(2)] == [0, 1]
+    taken = []
+    for number in range(2):
+        board.put(one, batch(number, number=number))
+        taken.append(board.take()[1].number)
+    assert taken == [0, 1]
 
 
 def test_batches_that_depend_on_each_other_are_never_predicted_at_once(board, clock):
     ordered, other = add(board, clock, shard_id=0, independent=False), add(board, clock, shard_id=1)
-    for number in range(2):
-        board.put(ordered, batch(number, number=number))
+    board.put(ordered, batch(0, number=0))
     board.put(other, batch(9))
     first = board.take()
     assert first[0] is ordered
+    board.put(ordered, batch(1, number=1))
     assert board.take()[0] is other
     give(board, first)
     assert board.take()[1].number == 1
@@ -71,8 +73,8 @@ def test_batches_that_depend_on_each_other_are_never_predicted_at_once(board, cl
 def test_a_model_that_does_not_use_this_cpu_is_fed_by_one_lane(board, clock):
     one = add(board, clock, parallel=1)
     board.put(one, batch(0, number=0))
-    board.put(one, batch(1, number=1))
     first = board.take()
+    board.put(one, batch(1, number=1))
     waiting = threading.Thread(target=lambda: give(board, board.take()), daemon=True)
     waiting.start()
     waiting.join(0.05)
@@ -84,9 +86,10 @@ def test_a_model_that_does_not_use_this_cpu_is_fed_by_one_lane(board, clock):
 
 def test_results_come_in_order_whichever_lane_was_first(board, clock):
     one = add(board, clock)
-    for number in range(2):
-        board.put(one, batch(number, number=number))
-    early, late = board.take(), board.take()
+    board.put(one, batch(0, number=0))
+    early = board.take()
+    board.put(one, batch(1, number=1))
+    late = board.take()
     give(board, late)
     give(board, early)
     board.sourced(one, 2)
@@ -109,10 +112,10 @@ def test_a_source_waits_when_enough_is_ready(board, clock):
 
 def test_a_shard_whose_sink_lags_lets_the_next_one_go_first(board, clock):
     lagging, following = add(board, clock, shard_id=0, items=20), add(board, clock, shard_id=1)
-    for number in range(4):
+    for number in range(3):
         board.put(lagging, batch(number, number=number))
         give(board, board.take())
-    board.put(lagging, batch(4, number=4))
+    board.put(lagging, batch(3, number=3))
     board.put(following, batch(0))
     assert board.take()[0] is following
     board.result(lagging)
@@ -207,6 +210,18 @@ def test_shards_that_one_lane_must_score_alone_are_opened_one_for_each_lane(boar
     add(board, clock, shard_id=0, independent=False, items=100)
     assert board.room() == 1
     add(board, clock, shard_id=1, independent=False, items=100)
+    assert board.room() == 0
+
+
+def test_no_more_shards_are_decoded_at_once_than_memory_allows(clock, ended):
+    board = Board(clock, lanes=2, most_sources=2, most_jobs=3, ended=ended.append)
+    shards = [add(board, clock, shard_id=number, items=1) for number in range(2)]
+    board.measured(shards[0], 0.001)
+    assert board.room() == 0
+    board.sourced(shards[0], 1)
+    assert board.room() == 1
+    add(board, clock, shard_id=2, items=1)
+    board.sourced(shards[1], 1)
     assert board.room() == 0
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from worker_parts import CPU, Turning, batch, frame, loaded, profile
+from worker_parts import CPU, Turning, batch, loaded, profile
 
 from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
@@ -53,9 +53,9 @@ def test_the_size_that_fits_is_remembered_for_the_model_and_the_size_of_its_item
     cost, _ = fits(2)
     model = loaded(Turning(cost))
     engine.predict(model, model.scorer, batch(*range(4)), check=no_check)
-    assert engine.batch_size(model, frame(0)) == 2
-    assert engine.batch_size(model, frame(0, height=1, width=1)) > 2
-    assert engine.batch_size(loaded(key="other"), frame(0)) == 4
+    assert engine.batch_size(model, 12) == 2
+    assert engine.batch_size(model, 3) > 2
+    assert engine.batch_size(loaded(key="other"), 12) == 4
 
 
 def test_one_item_that_does_not_fit_is_told(engine):
@@ -68,11 +68,11 @@ def test_one_item_that_does_not_fit_is_told(engine):
 
 def test_larger_items_come_in_smaller_batches(engine):
     model = loaded()  # profiled: 4 items of 12 bytes
-    assert [engine.batch_size(model, frame(0, height=2, width=width)) for width in (1, 2, 4, 100)] == [8, 4, 2, 1]
+    assert [engine.batch_size(model, 6 * width) for width in (1, 2, 4, 100)] == [8, 4, 2, 1]
 
 
 def test_a_scorer_whose_batches_depend_on_each_other_gets_single_items(engine):
-    assert engine.batch_size(loaded(Turning(independent=False)), frame(0)) == 1
+    assert engine.batch_size(loaded(Turning(independent=False)), 12) == 1
 
 
 def test_a_long_predict_can_ask_whether_to_stop(engine):
