@@ -147,6 +147,15 @@ class GroupProperties(Body):
         return self
 
 
+class Identity(Body):
+    """The identities that a group carries; here they are names only."""
+
+    type: str | None = None
+    user_assigned_identities: dict[str, Opaque] | None = None
+    principal_id: str | None = Field(default=None, exclude=True)
+    tenant_id: str | None = Field(default=None, exclude=True)
+
+
 class GroupBody(Body):
     """A container group. The last three members are read-only; clients may send them back."""
 
@@ -154,7 +163,7 @@ class GroupBody(Body):
     location: str | None = None
     tags: dict[str, str] | None = None
     zones: tuple[str, ...] | None = None
-    identity: Opaque | None = None
+    identity: Identity | None = None
     id: str | None = Field(default=None, exclude=True)
     name: str | None = Field(default=None, exclude=True)
     type: str | None = Field(default=None, exclude=True)

@@ -114,11 +114,16 @@ class Exchanges:
         return {spec.find(item.method, item.url)[1]["operationId"] for item in self.found if item.status < 300}
 
     def problems(self, spec: Any) -> list[str]:
-        """What of it is not as Microsoft's document says. Answers of 304 are no part of the document."""
+        """What of it is not as Microsoft's document says.
+
+        The document has no answers of 304. Requests for what is not emulated are sent bare, so only answers count.
+        """
         found = []
         for item in self.found:
-            found += spec.check_request(item.method, item.url, item.request)
-            if item.status != 304:
+            if item.status != 501:
+                found += spec.check_request(item.method, item.url, item.request)
+            has_body = item.status != 304 and not (item.method == "HEAD" and item.status == 501)
+            if has_body:
                 found += spec.check_response(item.method, item.url, item.status, item.answer, item.headers)
         return found
 
@@ -149,12 +154,6 @@ class RecordingTransport(RequestsTransport):  # the client's own way to see what
                 )
             )
         return response
-
-
-@pytest.fixture(scope="module")
-def covered() -> set[str]:
-    """The operations that the tests of a module have called with success."""
-    return set()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 
 pytestmark = [
-    pytest.mark.xdist_group("batch_recorded"),
     pytest.mark.shared,
     pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning"),
 ]

@@ -1,9 +1,7 @@
 """The Container Instances emulator against Microsoft's contract: the real client, every exchange checked."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ from azure.mgmt.containerinstance import ContainerInstanceManagementClient, mode
 
 from localcloud.containers.http.service import NOT_EMULATED
 
-pytestmark = [pytest.mark.xdist_group("containers_contract"), pytest.mark.shared]
+pytestmark = pytest.mark.shared
 
 RECORDED = Path(__file__).resolve().parents[4] / "shared" / "specs" / "containerinstance" / "recorded_requests.json"
 REQUESTS: list[dict[str, Any]] = json.loads(RECORDED.read_text()) if RECORDED.exists() else []
@@ -24,16 +22,6 @@ IDENTITY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentit
 def emulator(start_emulator):
     """One emulator for all tests here; each uses a resource group of its own."""
     return start_emulator("containers", "--grace", "0.5")
-
-
-@pytest.fixture
-def client(
-    emulator, containers_client, exchanges, check_spec: ModuleType, covered: set[str]
-) -> Iterator[ContainerInstanceManagementClient]:
-    """The client; whatever it sends and gets must be as Microsoft's document says."""
-    yield containers_client(emulator)
-    covered |= exchanges.operations(check_spec.ACI)
-    assert exchanges.problems(check_spec.ACI) == []
 
 
 def group(*command: str) -> models.ContainerGroup:
@@ -68,7 +56,7 @@ def state(client: ContainerInstanceManagementClient, where: str, name: str) -> s
     return client.container_groups.get(where, name).instance_view.state
 
 
-def test_a_group_is_put_followed_read_and_deleted(client, wait_until):
+def a_group_is_put_followed_read_and_deleted(client: ContainerInstanceManagementClient, wait_until) -> None:
     created = client.container_groups.begin_create_or_update("one", "cg", group("sh", "-c", "echo $A $S")).result()
     assert created.provisioning_state == "Succeeded"
     wait_until(lambda: state(client, "one", "cg") == "Succeeded")
@@ -90,7 +78,9 @@ def test_a_group_is_put_followed_read_and_deleted(client, wait_until):
     client.container_groups.begin_delete("one", "cg").result()
 
 
-def test_a_running_group_is_stopped_started_restarted_and_deleted(client, wait_until):
+def a_running_group_is_stopped_started_restarted_and_deleted(
+    client: ContainerInstanceManagementClient, wait_until
+) -> None:
     client.container_groups.begin_create_or_update("two", "cg", group("sleep", "60")).result()
     wait_until(lambda: state(client, "two", "cg") == "Running")
     client.container_groups.stop("two", "cg")
@@ -103,7 +93,7 @@ def test_a_running_group_is_stopped_started_restarted_and_deleted(client, wait_u
     assert list(client.container_groups.list_by_resource_group("two")) == []
 
 
-def test_a_provider_tells_what_it_offers(client):
+def a_provider_tells_what_it_offers(client: ContainerInstanceManagementClient, _) -> None:
     assert any(operation.name.endswith("containerGroups/write") for operation in client.operations.list())
     assert next(iter(client.location.list_usage("westeurope"))).name.value == "ContainerGroups"
     assert list(client.location.list_cached_images("westeurope")) == []
@@ -113,7 +103,7 @@ def test_a_provider_tells_what_it_offers(client):
     client.subnet_service_association_link.begin_delete("three", "vnet", "subnet").result()
 
 
-def test_a_refused_group_names_the_member_at_fault(client):
+def a_refused_group_names_the_member_at_fault(client: ContainerInstanceManagementClient, _) -> None:
     wrong = group("true")
     wrong.containers[0].resources.requests.cpu = 0
     with pytest.raises(HttpResponseError) as refused:
@@ -122,8 +112,41 @@ def test_a_refused_group_names_the_member_at_fault(client):
     assert "cpu" in refused.value.error.message
 
 
+WALKS = (
+    a_group_is_put_followed_read_and_deleted,
+    a_running_group_is_stopped_started_restarted_and_deleted,
+    a_provider_tells_what_it_offers,
+    a_refused_group_names_the_member_at_fault,
+)
+
+
+def test_the_real_client_walks_through_every_operation_and_every_exchange_conforms(
+    emulator, containers_client, exchanges, check_spec, wait_until, subtests, capsys
+):
+    """The number that counts is printed: how many of Microsoft's operations the real client has called here."""
+    client = containers_client(emulator)
+    for walk in WALKS:
+        with subtests.test(msg=walk.__name__):
+            walk(client, wait_until)
+    assert exchanges.problems(check_spec.ACI) == []
+    covered = exchanges.operations(check_spec.ACI)
+    operations = {(method, template): op["operationId"] for method, _, template, op in check_spec.ACI.operations}
+    not_emulated = {operations[key] for key in NOT_EMULATED}
+    with capsys.disabled():
+        print(
+            f"\nContainer Instances: {len(covered)} of {len(operations)} operations called with success by the real "
+            f"client, {len(exchanges.found)} exchanges checked against Microsoft's contract; "
+            f"{len(not_emulated)} answer 501."
+        )
+    assert covered | not_emulated == set(operations.values())
+    assert not covered & not_emulated
+
+
 @pytest.mark.parametrize("number", range(len(REQUESTS)), ids=lambda number: f"{number}-{REQUESTS[number]['method']}")
-def test_a_recorded_request_is_answered_as_the_contract_says(number, client, wait_until):
+def test_a_recorded_request_is_answered_as_the_contract_says(
+    number, emulator, containers_client, exchanges, check_spec, wait_until
+):
+    client = containers_client(emulator)
     request = json.loads(json.dumps(REQUESTS[number]).replace("/rg/", f"/rg{number}/"))
     about_cg = "/cg" in request["url"]
     if about_cg and request["method"] != "PUT":
@@ -133,19 +156,4 @@ def test_a_recorded_request_is_answered_as_the_contract_says(number, client, wai
         request["body"]["properties"]["containers"][0]["properties"]["command"] = ["true"]  # there is no module `x`
     answer = client._send_request(HttpRequest(request["method"], request["url"], json=request["body"]))
     assert answer.status_code == 404 if "nope" in request["url"] else answer.status_code < 300, answer.text()
-
-
-def test_every_operation_has_been_checked_or_is_named_as_not_emulated(check_spec, covered, request, capsys):
-    """The number that counts: how many of Microsoft's operations were called by the real client, and conformed."""
-    mine = [item for item in request.session.items if item.path == request.path]
-    if len(mine) < 5 + len(REQUESTS):
-        pytest.skip("counts what the other tests of this file have called: run the whole file")
-    operations = {(method, template): op["operationId"] for method, _, template, op in check_spec.ACI.operations}
-    not_emulated = {operations[key] for key in NOT_EMULATED}
-    with capsys.disabled():
-        print(
-            f"\nContainer Instances: {len(covered)} of {len(operations)} operations called with success by the real "
-            f"client and checked against Microsoft's contract; {len(not_emulated)} answer 501."
-        )
-    assert covered | not_emulated == set(operations.values())
-    assert not covered & not_emulated
+    assert exchanges.problems(check_spec.ACI) == []

@@ -359,6 +359,24 @@ def test_a_container_that_makes_no_sense_here_is_refused(run_containers, body, c
     assert run_containers(scenario)["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("identity", {"userAssignedIdentities": 1.5}),
+        ("identity", "me"),
+        ("tags", {"a": 1}),
+        ("properties", None),
+        ("location", {}),
+        ("zones", "1"),
+    ],
+)
+def test_a_member_of_the_wrong_kind_is_named(run_containers, body, name, value):
+    async def scenario(containers):
+        return await containers.call("PUT", "g", body(["true"]) | {name: value}, status=400)
+
+    assert run_containers(scenario)["error"]["target"].startswith(name)
+
+
 @pytest.mark.parametrize("path", ["/a/../../../x", "/..", "relative", "/", "/a:b"])
 def test_a_mount_path_cannot_lead_out_of_the_containers_folder(run_containers, body, path):
     group = body(["true"])
