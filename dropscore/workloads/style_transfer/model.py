@@ -22,6 +22,8 @@ CONTENT_LAYER = "conv4_2"
 STYLE_UNIT = 1e-6
 """What one unit of style weight counts: with it the defaults of the 2018 reference architecture (1e8 for style, 1 for
 content) give a picture that is clearly painted and still readable."""
+OUTSIDE = 0.1
+"""Weight of what lies outside the range of a picture, as a share of the two weights."""
 SCALES = 5
 """Scales at which a picture is changed: full size to a sixteenth."""
 HISTORY = 20
@@ -72,6 +74,7 @@ def paint(
     """
     with torch.no_grad():
         target = net(content, (CONTENT_LAYER,))[CONTENT_LAYER]
+    style_weight = STYLE_UNIT * recipe.style_weight
     change = Change(content if start is None else start)
     optimiser = torch.optim.LBFGS(
         change.scales,
@@ -86,8 +89,12 @@ def paint(
     def evaluate() -> Tensor:
         checkpoint()
         optimiser.zero_grad()
-        of_style, of_content = losses(net, change.picture(), target, style)
-        loss = STYLE_UNIT * recipe.style_weight * of_style + recipe.content_weight * of_content
+        picture = change.picture()
+        visible = picture.clamp(0.0, 1.0)
+        of_style, of_content = losses(net, visible, target, style)
+        loss = style_weight * of_style + recipe.content_weight * of_content
+        # Only what can be shown is judged; what lies beyond would not be pulled back by that.
+        loss = loss + OUTSIDE * (style_weight + recipe.content_weight) * F.mse_loss(picture, visible)
         loss.backward()  # type: ignore[no-untyped-call] # torch declares no types here
         return loss
 
