@@ -1,5 +1,6 @@
 """The emulators as processes: quick to start, idle for nothing, gone without a trace, whole again after a kill."""
 
+import http.client
 import json
 import subprocess
 import sys
@@ -181,3 +182,17 @@ def test_an_emulator_answers_soon_after_its_start(start_emulator):
     for name in ("batch", "containers"):
         emulator = start_emulator(name)
         assert used([psutil.Process(emulator.process.pid)]) < 1.5
+
+
+@pytest.mark.parametrize("name", ["batch", "containers"])
+def test_answers_on_a_connection_that_is_kept_do_not_wait_for_acknowledgements(start_emulator, name):
+    """With Nagle's algorithm on, each would take 40 ms and more."""
+    connection = http.client.HTTPConnection(start_emulator(name).url.removeprefix("http://"))
+    times = []
+    for _ in range(21):
+        began = time.perf_counter()
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        times.append(time.perf_counter() - began)
+    connection.close()
+    assert sorted(times)[10] < 0.03
