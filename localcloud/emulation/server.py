@@ -9,6 +9,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -63,7 +64,8 @@ class Service:
     async def _answer(self, request: Request, call: Call) -> Response:
         _check_names(request)
         match = self._router.find(call.method, call.path)
-        whole = _with_body(call, match, query=request.url.query, body=await _read_body(request))
+        query = query_of(request.url.query)
+        whole = replace(call, query=query, body=await _read_body(request), parameters=match.parameters)
         handler = match.operation.handler or _not_emulated(match)
         for around in reversed(self._middleware):
             handler = _wrap(around, handler)
@@ -94,18 +96,6 @@ def _call_without_body(request: Request) -> Call:
         query={},
         headers={name.lower(): value for name, value in request.headers.items()},
         body=b"",
-    )
-
-
-def _with_body(call: Call, match: Match, *, query: str, body: bytes) -> Call:
-    return Call(
-        method=call.method,
-        path=call.path,
-        base_url=call.base_url,
-        query=query_of(query),
-        headers=call.headers,
-        body=body,
-        parameters=match.parameters,
     )
 
 

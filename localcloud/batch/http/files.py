@@ -5,7 +5,7 @@ import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -82,16 +82,7 @@ class FileHandlers:
 
 def _unconditional(call: Call) -> Call:
     """Conditions of a file request are about the file."""
-    headers = {name: value for name, value in call.headers.items() if not name.startswith("if-")}
-    return Call(
-        method=call.method,
-        path=call.path,
-        base_url=call.base_url,
-        query=call.query,
-        headers=headers,
-        body=call.body,
-        parameters=call.parameters,
-    )
+    return replace(call, headers={name: value for name, value in call.headers.items() if not name.startswith("if-")})
 
 
 class _Shelved:
