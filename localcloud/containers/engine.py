@@ -85,7 +85,7 @@ class Engine:
     def _recover(self, group: Group) -> None:
         now = self.context.clock.now()
         for run in group.runs:
-            if run.current.phase is ContainerPhase.RUNNING:
+            if run.may_have_run:
                 told = run.told(now, "Killing", "The emulator was ended, and the container with it")
                 group = group.with_run(told.terminated(now, KILLED))
         if group.wish is Wish.DELETE:

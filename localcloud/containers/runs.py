@@ -124,6 +124,7 @@ class Runs:
         if group is None or container is None or process.asked_to_end.is_set():
             return None
         self._tell(process, "Pulled", "Successfully pulled image (emulated: the command runs on this machine)")
+        self._change(process, lambda run: run.creating())
         try:
             process.child = child = await self._context.keeper.run(self._command(group, container))
         except (LaunchError, OSError) as error:

@@ -15,6 +15,10 @@ class ContainerPhase(StrEnum):
     TERMINATED = "Terminated"
 
 
+CREATING = "Creating"
+"""Detail of a waiting container whose program is being started."""
+
+
 class GroupPhase(StrEnum):
     """Where a group stands, as its containers say."""
 
@@ -75,6 +79,15 @@ class ContainerRun:
                 return replace(self, events=(*self.events[:index], again, *self.events[index + 1 :]))
         event = Event(name=name, message=message, first_at=at, last_at=at, type=kind)
         return replace(self, events=(*self.events, event))
+
+    def creating(self) -> "ContainerRun":
+        """About to be started: from now on its program may have run."""
+        return replace(self, current=Moment(detail=CREATING))
+
+    @property
+    def may_have_run(self) -> bool:
+        """Whether its program runs, or may have been started without anybody knowing."""
+        return self.current.phase is ContainerPhase.RUNNING or self.current.detail == CREATING
 
     def started(self, at: datetime) -> "ContainerRun":
         """Running."""

@@ -293,6 +293,24 @@ def test_what_ran_when_the_emulator_ended_is_shown_killed_and_its_group_failed(r
     assert log == ""
 
 
+def test_a_container_that_was_being_started_when_the_emulator_ended_counts_as_having_run(
+    run_containers, instance_view, tmp_path
+):
+    async def before(containers):
+        await containers.put("g", ["sh", "-c", f"echo x >> {tmp_path}/runs"])
+        await containers.group_in("Succeeded")
+        groups = containers.engine.context.groups
+        group = next(iter(groups))
+        groups.put(group.with_run(group.run("c0").creating()))  # as the disk says between order and confirmation
+
+    async def after(containers):
+        return await containers.group_in("Failed")
+
+    run_containers(before)
+    assert instance_view(run_containers(after))["currentState"]["exitCode"] == 137
+    assert (tmp_path / "runs").read_text() == "x\n"
+
+
 def test_what_is_always_to_run_runs_again_after_a_restart_and_what_was_stopped_does_not(run_containers, instance_view):
     async def before(containers):
         await containers.put("g", SLEEP, policy="Always")
