@@ -60,7 +60,7 @@ class Stages:
         numbers, size = itertools.count(), item_bytes(first)
         everything = itertools.chain((first,), items)
         del first
-        while batch_items := list(itertools.islice(everything, self.engine.batch_size(model, size))):
+        for batch_items in batches(everything, self.engine.batch_size(model, size)):
             self.board.put(job, self._batch(job, next(numbers), batch_items))
         self.board.sourced(job, next(numbers))
 
@@ -116,6 +116,8 @@ class Stages:
         with self._wall(job):
             job.check()
             with job.working(f"predicting {batch.number}", self.clock.monotonic(), len(batch.items)):
+                if batch.items[0].fresh:
+                    job.scorer.begin(job.message.shard)
                 pending = self.engine.predict(job.model, job.scorer, batch, check=job.check)
         batch.tensor = None
         self.board.give(job, batch, pending)
@@ -174,6 +176,21 @@ class Stages:
             self.board.stop(job, stopped.reason)
         except Exception as error:  # noqa: BLE001 - becomes a failure with a class in `causes.cause_of`
             self.board.stop(job, Stop.FAILED, error)
+
+
+def batches(items: Iterator[Item], most: int) -> Iterator[list[Item]]:
+    """Consecutive items, `most` together and never across one that is fresh."""
+    batch: list[Item] = []
+    for item in items:
+        if batch and item.fresh:
+            yield batch
+            batch = []
+        batch.append(item)
+        if len(batch) == most:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _miscounted(planned: int, seen: str) -> FailedError:

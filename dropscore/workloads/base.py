@@ -99,13 +99,15 @@ class Item:
     """One item on its way through the worker.
 
     `pixels` is (H, W, 3) RGB uint8 for pictures and frames. `index` is 0-based over the whole run. `context` is
-    the workload's own, carried from source to sink (timestamps, names).
+    the workload's own, carried from source to sink (timestamps, names). `fresh` says that nothing before this item
+    may influence its result, as if a shard began here: no batch reaches across it, and `Scorer.begin` is called.
     """
 
     index: int
     pixels: Any
     context: Any = None
     decode_s: float = 0.0
+    fresh: bool = False
 
 
 class Sink(Protocol):
@@ -141,7 +143,7 @@ class Scorer(Protocol):
     """
 
     def begin(self, shard: ShardSpec) -> None:
-        """A new shard starts: forget what was kept of the last one."""
+        """A new shard starts, or an item of it that is `fresh`: forget what was kept of the items before."""
 
     def preprocess(self, items: Sequence[Item]) -> "torch.Tensor":
         """Stack items into one tensor on the host: (N, H, W, C) uint8, so that the link carries bytes."""

@@ -1,6 +1,7 @@
 """Encode frames as H.264, so that segments made on different machines join into one stream.
 
-Each segment is closed: it begins with an IDR frame and refers to nothing outside. There are no B-frames and no
+Each segment is closed: it begins with an IDR frame, refers to nothing outside, and has an encoder of its own, so that
+its bytes do not depend on what was encoded before it. There are no B-frames and no
 look-ahead, so that a frame's packet leaves with the frame and its decoding time is its display time. The number of
 threads is part of the settings: x264 gives the same bytes for the same frames, settings and threads.
 """
@@ -11,8 +12,10 @@ from fractions import Fraction
 from typing import Final
 
 import av
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from dropscore.workloads.media.colour import Pixels, from_rgb, stored_colour
@@ -45,22 +48,26 @@ def pixel_format_of(size: Size) -> str:
 
 
 class SegmentEncoder:
-    """Encodes the frames of one segment into a new stream of `container`. Frames are given in display order."""
+    """Encodes frames, given in display order, into a new stream of `container`: one segment, or several."""
 
     def __init__(self, container: OutputContainer, spec: EncodeSpec) -> None:
         self._spec = spec
         self._format = pixel_format_of(spec.size)
         self._stream = container.add_stream("libx264", rate=spec.rate, options=_options(spec))
-        self._stream.width, self._stream.height, self._stream.pix_fmt = spec.size.width, spec.size.height, self._format
         self._stream.time_base = spec.time_base
-        context = self._stream.codec_context
-        context.time_base = spec.time_base
-        context.gop_size = max(round(KEY_FRAME_S * spec.rate), 1)
-        context.max_b_frames = 0
-        context.sample_aspect_ratio = spec.sample_aspect
-        colour = stored_colour(spec.colour)
-        context.color_range, context.colorspace = colour.range, colour.matrix
-        context.color_primaries, context.color_trc = colour.primaries, colour.transfer
+        self._context = self._stream.codec_context
+        self._set_up(self._context)
+        self._start = 0
+
+    def begin_segment(self, pts: int) -> "Iterator[Packet[VideoStream]]":
+        """Begin a further segment, whose first frame is shown at `pts`; gives what the last one still held."""
+        yield from self.finish()
+        context = av.CodecContext.create("libx264", "w")
+        assert isinstance(context, VideoCodecContext)
+        context.framerate, context.options = self._spec.rate, _options(self._spec)
+        context.flags |= Flags.global_header  # as the container's own encoder has it: headers stand in the file's
+        self._set_up(context)
+        self._context, self._start = context, pts
 
     def write(self, pts: int, pixels: Pixels) -> "Iterator[Packet[VideoStream]]":
         """Encode (H, W, 3) RGB uint8 shown at `pts`; gives its packet."""
@@ -69,12 +76,31 @@ class SegmentEncoder:
 
     def write_frame(self, pts: int, frame: av.VideoFrame) -> "Iterator[Packet[VideoStream]]":
         """Encode a frame that is already in the encoder's format."""
-        frame.pts, frame.time_base = pts, self._spec.time_base
-        yield from self._stream.encode(frame)
+        frame.pts, frame.time_base = pts - self._start, self._spec.time_base
+        yield from self._packets(frame)
 
     def finish(self) -> "Iterator[Packet[VideoStream]]":
         """What the encoder still holds: nothing, with the settings above, but an encoder may change its mind."""
-        yield from self._stream.encode(None)
+        yield from self._packets(None)
+
+    def _set_up(self, context: VideoCodecContext) -> None:
+        spec = self._spec
+        context.width, context.height, context.pix_fmt = spec.size.width, spec.size.height, self._format
+        context.time_base = spec.time_base
+        context.gop_size = max(round(KEY_FRAME_S * spec.rate), 1)
+        context.max_b_frames = 0
+        context.sample_aspect_ratio = spec.sample_aspect
+        colour = stored_colour(spec.colour)
+        context.color_range, context.colorspace = colour.range, colour.matrix
+        context.color_primaries, context.color_trc = colour.primaries, colour.transfer
+
+    def _packets(self, frame: av.VideoFrame | None) -> "Iterator[Packet[VideoStream]]":
+        """Packets of a frame, their times those of the stream: an encoder's own begin at its segment's start."""
+        for packet in self._context.encode(frame):
+            packet.stream, packet.time_base = self._stream, self._spec.time_base
+            assert packet.pts is not None
+            packet.pts = packet.dts = packet.pts + self._start
+            yield packet
 
 
 def _options(spec: EncodeSpec) -> dict[str, str]:

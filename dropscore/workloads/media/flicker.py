@@ -76,7 +76,9 @@ class Flicker:
 
 
 class FlickerMeter:
-    """Takes the frames of one shard in order, input and output of each."""
+    """Takes the frames of one shard in order, input and output of each. Pairs lie inside segments, so that the sums
+    do not depend on how shards were cut.
+    """
 
     def __init__(self) -> None:
         self._last: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
@@ -88,6 +90,10 @@ class FlickerMeter:
         if self._last is not None and self._last[0].shape == current[0].shape:
             self._sum += _between(self._last, current)
         self._last = current
+
+    def cut(self) -> None:
+        """The next frame begins a segment: it makes no pair with the one before."""
+        self._last = None
 
     @property
     def total(self) -> Flicker:

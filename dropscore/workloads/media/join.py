@@ -39,8 +39,11 @@ class JoinError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """One shard's part: `frames` frames shown from `from_pts` to `to_pts` (exclusive), in ticks of the video."""
+class Placed:
+    """One shard's part and its place in the video.
+
+    It holds `frames` frames shown from `from_pts` to `to_pts` (exclusive), in ticks of the video.
+    """
 
     part: Part
     frames: int
@@ -83,10 +86,10 @@ class Joined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Frame:
-    """A frame to write: its place in a segment, its time and its duration in ticks."""
+    """A frame to write: its place in a part, its time and its duration in ticks."""
 
     time_s: float
-    segment: Segment
+    placed: Placed
     number: int
     pts: int
     duration: int
@@ -104,13 +107,13 @@ class _Copy:
 type _Thing = _Frame | _Copy
 
 
-def join(targets: Sequence[Target], time_base: Fraction, segments: Iterable[Segment], source: Source) -> Joined:
-    """Write the targets from segments, in order, and the copied streams of the source.
+def join(targets: Sequence[Target], time_base: Fraction, placed: Iterable[Placed], source: Source) -> Joined:
+    """Write the targets from parts, in order, and the copied streams of the source.
 
-    Raises `JoinError` when a segment lacks frames, overlaps the one before or was encoded differently, and
+    Raises `JoinError` when a part lacks frames, overlaps the one before or was encoded differently, and
     whatever reading the source raises.
     """
-    waiting = iter(segments)
+    waiting = iter(placed)
     first = next(waiting, None)
     if first is None:
         raise JoinError("there is no part")
@@ -139,7 +142,7 @@ class _Output:
         stack: ExitStack,
         target: Target,
         time_base: Fraction,
-        first: Segment,
+        first: Placed,
         origin: InputContainer,
         source: Source,
     ) -> None:
@@ -167,7 +170,7 @@ class _Output:
         return stream
 
     def _packet_of(self, frame: _Frame) -> "AnyPacket":
-        part = frame.segment.part
+        part = frame.placed.part
         packet: AnyPacket = Packet(part.packet(self._track, frame.number))  # type: ignore[arg-type]  # any buffer will do
         packet.stream, packet.time_base = self._picture, self._base
         packet.pts = packet.dts = frame.pts
@@ -181,32 +184,32 @@ class _Output:
         return copy.packet
 
 
-def _frames(first: Segment, waiting: Iterator[Segment], time_base: Fraction, tracks: Sequence[int]) -> Iterator[_Frame]:
-    """The frames of all segments."""
+def _frames(first: Placed, waiting: Iterator[Placed], time_base: Fraction, tracks: Sequence[int]) -> Iterator[_Frame]:
+    """The frames of all parts."""
     descriptions = [first.part.tracks[track].description for track in tracks]
     last: int | None = None
     tick_s = float(time_base)
-    for segment in itertools.chain((first,), waiting):
+    for placed in itertools.chain((first,), waiting):
         for track, description in zip(tracks, descriptions, strict=True):
-            if segment.part.tracks[track].description != description:
+            if placed.part.tracks[track].description != description:
                 raise JoinError("a part was encoded with other settings, or by another encoder, than the first")
-        times = _times(segment, time_base, tracks, last)
-        ends = [*times[1:], segment.to_pts]
+        times = _times(placed, time_base, tracks, last)
+        ends = [*times[1:], placed.to_pts]
         for number, (pts, end) in enumerate(zip(times, ends, strict=True)):
-            yield _Frame(time_s=pts * tick_s, segment=segment, number=number, pts=pts, duration=end - pts)
+            yield _Frame(time_s=pts * tick_s, placed=placed, number=number, pts=pts, duration=end - pts)
         last = times[-1]
 
 
-def _times(segment: Segment, time_base: Fraction, tracks: Sequence[int], last: int | None) -> list[int]:
-    """The times of a segment's frames in ticks of the video, checked on every track."""
+def _times(placed: Placed, time_base: Fraction, tracks: Sequence[int], last: int | None) -> list[int]:
+    """The times of a part's frames in ticks of the video, checked on every track."""
     times: list[int] = []
-    for track in (segment.part.tracks[number] for number in tracks):
-        times = (track.pts // time_base.numerator + segment.from_pts).tolist()
-        if track.timescale != time_base.denominator or len(times) != segment.frames or 0 not in track.keys:
-            raise JoinError(f"a part holds {len(times)} frames where {segment.frames} belong")
-        ordered = all(now < after for now, after in zip(times, [*times[1:], segment.to_pts], strict=True))
-        if not ordered or times[0] != segment.from_pts or (last is not None and times[0] <= last):
-            raise JoinError(f"the frames from tick {segment.from_pts} on are out of order")
+    for track in (placed.part.tracks[number] for number in tracks):
+        times = (track.pts // time_base.numerator + placed.from_pts).tolist()
+        if track.timescale != time_base.denominator or len(times) != placed.frames or 0 not in track.keys:
+            raise JoinError(f"a part holds {len(times)} frames where {placed.frames} belong")
+        ordered = all(now < after for now, after in zip(times, [*times[1:], placed.to_pts], strict=True))
+        if not ordered or times[0] != placed.from_pts or (last is not None and times[0] <= last):
+            raise JoinError(f"the frames from tick {placed.from_pts} on are out of order")
     return times
 
 
@@ -253,6 +256,7 @@ def _options(format_: str, time_base: Fraction, origin: InputContainer, copied: 
     return {
         "fflags": "+bitexact",
         "movflags": "+faststart",
+        "write_btrt": "0",  # FFmpeg would state the first part's bit rate, and so how the shards were cut
         "video_track_timescale": str(time_base.denominator),
         "movie_timescale": str(finest),
     }

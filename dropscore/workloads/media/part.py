@@ -35,7 +35,10 @@ MOST_PICTURES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartSpec:
-    """What a part is made of: `frames` frames shown from `from_pts` (inclusive) to `to_pts` (exclusive)."""
+    """What a part is made of: `frames` frames shown from `from_pts` (inclusive) to `to_pts` (exclusive).
+
+    `cuts` are the frames (0-based) at which a further segment begins.
+    """
 
     encode: EncodeSpec
     orientation: Orientation
@@ -43,6 +46,7 @@ class PartSpec:
     from_pts: int
     to_pts: int
     compare: bool
+    cuts: tuple[int, ...] = ()
 
 
 def picture_frames(frames: int) -> tuple[int, ...]:
@@ -72,6 +76,7 @@ class VideoPart:
         self._comparison = SegmentEncoder(self._container, comparer.spec) if comparer else None
         self._pictures = cast("VideoStream", self._container.add_mux_stream("mjpeg", width=16, height=16))
         self._pictures.time_base = time_base
+        self._cuts = frozenset(spec.cuts)
         self._pictured = frozenset(picture_frames(spec.frames))
         self._flicker = FlickerMeter()
         self._last_pts = spec.from_pts - 1
@@ -85,6 +90,8 @@ class VideoPart:
         """
         self._check(pts, after)
         relative = pts - self._spec.from_pts
+        if self._frames in self._cuts:
+            self._begin_segment(relative)
         self._mux(self._main.write(relative, after))
         if self._comparer is not None and self._comparison is not None:
             self._mux(self._comparison.write_frame(relative, self._comparer.compare(before, after)))
@@ -116,6 +123,13 @@ class VideoPart:
         at_start = self._frames > 0 or pts == spec.from_pts
         if not (at_start and self._last_pts < pts < spec.to_pts and self._frames < spec.frames):
             raise ValueError(f"frame {self._frames} of {spec.frames}, shown at {pts}, is out of order")
+
+    def _begin_segment(self, relative: int) -> None:
+        """Forget everything that could make this segment's bytes or figures depend on the one before."""
+        self._mux(self._main.begin_segment(relative))
+        if self._comparison is not None:
+            self._mux(self._comparison.begin_segment(relative))
+        self._flicker.cut()
 
     def _mux(self, packets: "Iterator[Packet[VideoStream]]") -> None:
         """Write packets. Each one's duration reaches to the shard's end: the muxer shortens it when another comes."""

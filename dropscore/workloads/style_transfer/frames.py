@@ -103,11 +103,12 @@ class PictureSink:
 
 
 def _frames(shard: ShardSpec, work: VideoWork, inputs: InputFiles, threads: int) -> Iterator[Item]:
-    name = inputs.refs[shard.input_index].name
+    name, cuts = inputs.refs[shard.input_index].name, frozenset(work.cuts)
     with inputs.open(shard.input_index) as file:
         decoded = decode_range(file, name, work.to_decode(shard.items), first_item=shard.first_item, threads=threads)
-        for index, frame in enumerate(decoded, start=shard.first_item):
-            yield Item(index, frame.pixels, FrameContext(pts=frame.pts), frame.decode_s)
+        for number, frame in enumerate(decoded):
+            context = FrameContext(pts=frame.pts)
+            yield Item(shard.first_item + number, frame.pixels, context, frame.decode_s, fresh=number in cuts)
 
 
 def _pictures(shard: ShardSpec, work: PictureWork, inputs: InputFiles) -> Iterator[Item]:

@@ -13,7 +13,7 @@ from dropscore.contracts.receipt import OutputFile
 from dropscore.contracts.verdict import Outcome, Verdict
 from dropscore.workloads.base import StitchRequest
 from dropscore.workloads.media.flicker import Flicker
-from dropscore.workloads.media.join import Joined, JoinError, Segment, Source, Target, join
+from dropscore.workloads.media.join import Joined, JoinError, Placed, Source, Target, join
 from dropscore.workloads.media.part import picture_frames
 from dropscore.workloads.media.parts import Part, read_part
 from dropscore.workloads.style_transfer.frames import original_part
@@ -64,7 +64,7 @@ class VideoStitcher:
                 file=file, name=self._summary.name, stream=self._outline.stream, copied=self._outline.copied
             )
             try:
-                joined = join(targets, Fraction(*self._outline.base), self._segments(shards), source)
+                joined = join(targets, Fraction(*self._outline.base), self._placed(shards), source)
             except JoinError as error:
                 raise self._unfit(str(error)) from error
         self._verify(joined)
@@ -95,7 +95,7 @@ class VideoStitcher:
         )
         return (result, comparison)
 
-    def _segments(self, shards: Iterator[ShardSpec]) -> Iterator[Segment]:
+    def _placed(self, shards: Iterator[ShardSpec]) -> Iterator[Placed]:
         for shard in shards:
             work = work_of(shard)
             if not isinstance(work, VideoWork):
@@ -105,7 +105,7 @@ class VideoStitcher:
             except ValueError as error:
                 raise self._unfit(str(error)) from error
             self._show(shard, work, part)
-            yield Segment(part=part, frames=shard.items, from_pts=work.start, to_pts=work.end)
+            yield Placed(part=part, frames=shard.items, from_pts=work.start, to_pts=work.end)
 
     def _part_bytes(self, shard: ShardSpec) -> bytes:
         """A shard's part; with `passthrough` the original frames in place of one that failed."""

@@ -48,6 +48,8 @@ class VideoWork(Contract):
     """Range, matrix, primaries, transfer (`media.facts.Colour`)."""
     turns: Count = 0
     mirrored: bool = False
+    cuts: tuple[Positive, ...] = ()
+    """Frames of the shard, counted from 0, at which a further segment begins (`media.ranges`)."""
 
     @classmethod
     def of(cls, facts: VideoFacts, part: FrameRange) -> "VideoWork":
@@ -66,6 +68,7 @@ class VideoWork(Contract):
             colour=(colour.range, colour.matrix, colour.primaries, colour.transfer),
             turns=facts.orientation.quarter_turns,
             mirrored=facts.orientation.mirrored,
+            cuts=part.cuts,
         )
 
     @property
@@ -111,6 +114,7 @@ class VideoWork(Contract):
             from_pts=self.start,
             to_pts=self.end,
             compare=options.side_by_side,
+            cuts=self.cuts,
         )
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropscore.workloads.media.facts import Timeline
-from dropscore.workloads.media.ranges import cut, dropped_frames
+from dropscore.workloads.media.ranges import cut, dropped_frames, longest_segment, segment_starts
 
 
 def timeline(frames, keys, step=10):
@@ -40,8 +40,62 @@ def timeline(frames, keys, step=10):
     ],
 )
 def test_cuts_are_where_one_would_make_them_by_hand(frames, keys, most, expected):
-    made = [(part.first, part.frames, part.key_pts // 10, part.preroll) for part in cut(timeline(frames, keys), most)]
+    made = [
+        (part.first, part.frames, part.key_pts // 10, part.preroll)
+        for part in cut(timeline(frames, keys), most, longest=1)
+    ]
     assert made == expected
+
+
+@pytest.mark.parametrize(
+    ("frames", "keys", "longest", "expected"),
+    [
+        # groups of pictures that fit are segments
+        (12, [0, 4, 8], 4, [0, 4, 8]),
+        # short ones are put together, as many as fit
+        (12, [0, 3, 6, 9], 7, [0, 6]),
+        (6, [0, 1, 2, 3, 4, 5], 4, [0, 4]),
+        # long ones are shared out evenly
+        (20, [0, 10], 4, [0, 3, 6, 10, 13, 16]),
+        (10, [0], 4, [0, 3, 6]),
+        # a group that is too long begins where the one before ends
+        (14, [0, 2], 5, [0, 2, 6, 10]),
+        (1, [0], 1, [0]),
+    ],
+)
+def test_segments_are_where_one_would_make_them_by_hand(frames, keys, longest, expected):
+    assert segment_starts(timeline(frames, keys), longest) == expected
+
+
+@pytest.mark.parametrize(
+    ("frames", "step", "expected"),
+    [(3000, 40, 31), (3000, 20, 62), (320, 40, 20), (100, 40, 12), (3000, 1000, 12)],
+)
+def test_the_longest_segment_is_a_second_and_a_quarter_less_in_short_videos_twelve_frames_at_least(
+    frames, step, expected
+):
+    assert longest_segment(timeline(frames, [0], step)) == expected
+
+
+def test_a_range_says_where_its_further_segments_begin():
+    first, second = cut(timeline(20, [0, 10]), 10, longest=4)
+    assert (first.frames, first.cuts) == (10, (3, 6))
+    assert (second.frames, second.cuts) == (10, (3, 6))
+
+
+@given(
+    frames=st.integers(1, 400),
+    keys=st.sets(st.integers(1, 399), max_size=40),
+    longest=st.integers(1, 60),
+    mosts=st.tuples(st.integers(1, 200), st.integers(1, 200)),
+)
+def test_segments_are_the_same_however_ranges_are_cut(frames, keys, longest, mosts):
+    whole = timeline(frames, sorted({0} | {key for key in keys if key < frames}))
+    expected = segment_starts(whole, longest)
+    for most in mosts:
+        ranges = cut(whole, most, longest=longest)
+        assert [part.first + at for part in ranges for at in (0, *part.cuts)] == expected
+        assert all(part.frames <= max(most, longest) for part in ranges)
 
 
 def test_a_hidden_key_frame_before_the_first_shown_one_is_decoded_from():
@@ -54,13 +108,13 @@ def test_a_hidden_key_frame_before_the_first_shown_one_is_decoded_from():
 
 
 def test_the_last_range_ends_where_the_last_frame_ends():
-    *_, last = cut(timeline(10, [0]), 4)
+    *_, last = cut(timeline(10, [0]), 4, longest=1)
     assert last.to_pts == 100
 
 
 def test_dropped_frames_are_those_decoded_before_each_range():
-    assert dropped_frames(timeline(10, [0]), 4) == 4 + 7
-    assert dropped_frames(timeline(12, [0, 4, 8]), 4) == 0
+    assert dropped_frames(timeline(10, [0]), 4, longest=1) == 4 + 7
+    assert dropped_frames(timeline(12, [0, 4, 8]), 4, longest=1) == 0
 
 
 @given(
@@ -73,7 +127,7 @@ def test_ranges_cover_every_frame_once_in_order(frames, keys, most, uneven):
     pts = np.cumsum(np.array(uneven[:frames], dtype=np.int64))
     numbers = sorted({0} | {key for key in keys if key < frames})
     whole = Timeline(time_base=Fraction(1, 1000), pts=pts, key_pts=pts[numbers], end=int(pts[-1]) + 7, exact=True)
-    ranges = cut(whole, most)
+    ranges = cut(whole, most, longest=1)
     assert ranges[0].first == 0
     assert sum(part.frames for part in ranges) == frames
     for part, following in pairwise(ranges):

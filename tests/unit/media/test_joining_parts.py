@@ -10,7 +10,7 @@ from made_clips import CLIPS, clip, frame_numbers, frame_times, make, sound_pack
 from dropscore.contracts.errors import TransientCloudError
 from dropscore.workloads.media.decode import DecodeSpec, decode_range
 from dropscore.workloads.media.encode import EncodeSpec
-from dropscore.workloads.media.join import JoinError, Segment, Source, Target, join
+from dropscore.workloads.media.join import JoinError, Placed, Source, Target, join
 from dropscore.workloads.media.notes import container_for, copied_tracks, notes_on
 from dropscore.workloads.media.part import PartSpec, VideoPart
 from dropscore.workloads.media.parts import read_part
@@ -24,7 +24,7 @@ class Scored:
     def __init__(self, data, most=13, **encode):
         self.data = data
         self.facts = facts = probe_video(io.BytesIO(data), "clip")
-        self.segments = [self._segment(part, encode) for part in cut(facts.timeline, most)]
+        self.placed = [self._place(part, encode) for part in cut(facts.timeline, most, longest=most)]
         self.container, self.suffix = container_for(facts.tracks)
         self.source = Source(
             file=io.BytesIO(data),
@@ -33,7 +33,7 @@ class Scored:
             copied=copied_tracks(facts.tracks, self.container),
         )
 
-    def _segment(self, part, encode):
+    def _place(self, part, encode):
         facts, timeline = self.facts, self.facts.timeline
         decode = DecodeSpec(
             stream=facts.stream,
@@ -66,14 +66,14 @@ class Scored:
         for frame in decode_range(io.BytesIO(self.data), "clip", decode, first_item=0):
             video.add(frame.pts, frame.pixels, frame.pixels)
         made = read_part(video.finish().data)
-        return Segment(part=made, frames=part.frames, from_pts=part.from_pts, to_pts=part.to_pts)
+        return Placed(part=made, frames=part.frames, from_pts=part.from_pts, to_pts=part.to_pts)
 
-    def join(self, folder, segments=None):
+    def join(self, folder, placed=None):
         targets = (
             Target(path=folder / "result", track=0, format=self.container, matrix=self.facts.matrix),
             Target(path=folder / "comparison", track=1, format=self.container, matrix=None),
         )
-        joined = join(targets, self.facts.timeline.time_base, segments or self.segments, self.source)
+        joined = join(targets, self.facts.timeline.time_base, placed or self.placed, self.source)
         return joined, (folder / "result").read_bytes(), (folder / "comparison").read_bytes()
 
 
@@ -134,7 +134,7 @@ def test_packets_of_parts_are_copied_and_not_encoded_again(tmp_path):
     _, result, _ = scored.join(tmp_path)
     with av.open(io.BytesIO(result)) as container:
         packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
-    parts = [bytes(part.part.packet(0, n)) for part in scored.segments for n in range(part.frames)]
+    parts = [bytes(part.part.packet(0, n)) for part in scored.placed for n in range(part.frames)]
     assert packets == parts
 
 
@@ -226,7 +226,7 @@ def test_damaged_sound_ends_early_and_is_said_to(tmp_path):
     [
         (lambda parts: parts[:1] + parts[:1] + parts[1:], "out of order"),
         (lambda parts: [parts[1], parts[0]], "out of order"),
-        (lambda parts: [replace(parts[0], frames=5), *parts[1:]], "a part holds 12 frames where 5 belong"),
+        (lambda parts: [replace(parts[0], frames=5), *parts[1:]], "a part holds 4 frames where 5 belong"),
         (lambda parts: [replace(parts[0], to_pts=parts[0].from_pts + 512), *parts[1:]], "out of order"),
         (lambda parts: [], "there is no part"),
     ],
@@ -234,16 +234,16 @@ def test_damaged_sound_ends_early_and_is_said_to(tmp_path):
 )
 def test_parts_that_do_not_fit_are_refused(spoil, said, tmp_path):
     scored = scored_clip("plain")
-    assert len(scored.segments) == 4
+    assert len(scored.placed) == 5
     targets = (Target(path=tmp_path / "result", track=0, format="mp4", matrix=None),)
     with pytest.raises(JoinError, match=said):
-        join(targets, scored.facts.timeline.time_base, spoil(scored.segments[:2] + scored.segments[2:]), scored.source)
+        join(targets, scored.facts.timeline.time_base, spoil(scored.placed[:2] + scored.placed[2:]), scored.source)
 
 
 def test_parts_of_different_encoders_are_refused(tmp_path):
     one, other = scored_clip("plain"), Scored(clip("plain"), preset="medium")
     with pytest.raises(JoinError, match="other settings"):
-        one.join(tmp_path, [one.segments[0], *other.segments[1:]])
+        one.join(tmp_path, [one.placed[0], *other.placed[1:]])
 
 
 def test_a_fault_of_storage_is_not_taken_for_the_end_of_the_sound(tmp_path):
@@ -263,6 +263,6 @@ def test_a_fault_of_storage_is_not_taken_for_the_end_of_the_sound(tmp_path):
         join(
             (Target(path=tmp_path / "result", track=0, format="mov", matrix=None),),
             scored.facts.timeline.time_base,
-            scored.segments,
+            scored.placed,
             replace(scored.source, file=file),
         )

@@ -77,7 +77,16 @@ def test_running_twice_gives_the_same_bytes(studio):
 def test_without_side_by_side_there_is_one_output(studio):
     stitched = studio.run({"a.mp4": clip("one key frame")}, side_by_side=False, items=20)
     assert [output.name for output in stitched.outputs] == ["a-styled.mp4"]
-    assert len(stitched.before) == len(stitched.after) == 3
+    assert len(stitched.before) == len(stitched.after) == 4
+
+
+@pytest.mark.parametrize("kind", ["one key frame", "plain", "variable rate"])
+def test_the_same_bytes_come_out_however_the_shards_were_cut(studio, kind):
+    outcomes = []
+    for items in (1, 17, 1000):
+        stitched = studio.run({"a.mp4": clip(kind)}, items=items)
+        outcomes.append(([output.sha256 for output in stitched.outputs], stitched.metrics))
+    assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
 def test_names_are_unique_and_tame(studio):
