@@ -29,7 +29,7 @@ up: $(READY)  ## start the local cloud in this terminal; Ctrl-C stops it
 	@$(PY) -m localcloud up
 
 test: $(READY) lint types  ## all checks and tests
-	@$(PY) -m pytest -n 2 --dist loadgroup
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 unit: $(READY)  ## the fast tests alone
 	@$(PY) -m pytest -q tests/unit tests/replay tests/architecture
