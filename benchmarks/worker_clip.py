@@ -12,7 +12,7 @@ from PIL import Image
 WIDTH, HEIGHT, FPS = 1280, 720, 25
 GOP = 30
 """Frames between key frames: a shard is one group of pictures."""
-NOISE_LEVELS = 6.0
+NOISE_LEVELS = 5.0
 """Standard deviation of the noise: about 75 KB a frame, as film has."""
 
 

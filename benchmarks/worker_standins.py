@@ -46,7 +46,7 @@ class Device:
         """Nothing is kept."""
 
     def preprocess(self, items: Sequence[Item]) -> torch.Tensor:
-        return torch.from_numpy(np.stack([item.pixels for item in items]))
+        return stacked(items)
 
     def predict(self, batch: torch.Tensor) -> torch.Tensor:
         with self._lock.open("w") as file:
@@ -73,7 +73,7 @@ class Network:
         """Nothing is kept."""
 
     def preprocess(self, items: Sequence[Item]) -> torch.Tensor:
-        return torch.from_numpy(np.stack([item.pixels for item in items]))
+        return stacked(items)
 
     def predict(self, batch: torch.Tensor) -> torch.Tensor:
         content = batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=self._layout)
@@ -82,6 +82,13 @@ class Network:
 
     def postprocess(self, result: torch.Tensor, items: Sequence[Item]) -> Sequence[Any]:  # noqa: ARG002
         return list(result.numpy())
+
+
+def stacked(items: Sequence[Item]) -> torch.Tensor:
+    """(N, H, W, 3) uint8; a single frame is not copied."""
+    if len(items) == 1:
+        return torch.from_numpy(items[0].pixels[None])
+    return torch.from_numpy(np.stack([item.pixels for item in items]))
 
 
 def make(kind: str, *, channels_last: bool = False) -> Scorer:

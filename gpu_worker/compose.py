@@ -30,7 +30,7 @@ MODEL_SHARE = 0.5
 """Share of the device's free memory for models that nobody uses at the moment."""
 SHELF_BYTES = 2**30
 """Host memory for packages of models that had to leave a GPU."""
-INPUT_BYTES = 16 * 2**20
+INPUT_BYTES = 24 * 2**20
 """Memory for blocks of inputs: two per shard being decoded, and those that hold the files' indexes."""
 MOST_CUDA_SOURCES = 8
 

@@ -62,6 +62,7 @@ class Stages:
         del first
         for batch_items in batches(everything, self.engine.batch_size(model, size)):
             self.board.put(job, self._batch(job, next(numbers), batch_items))
+            del batch_items  # large, here and below: not to be kept while the next is decoded
         self.board.sourced(job, next(numbers))
 
     def _items(self, job: Job, context: RunContext) -> Iterator[Item]:
@@ -76,6 +77,7 @@ class Stages:
                 if count == shard.items:
                     raise _miscounted(shard.items, "more")
                 yield item
+                del item
         finally:
             if isinstance(source, Generator):
                 source.close()  # a decoder and its file, not left to whoever still holds an error's traceback
@@ -106,8 +108,14 @@ class Stages:
 
     def lane(self) -> None:
         """Predict batches until the board is closed."""
-        while (work := self.board.take()) is not None:
+        while self._predict_next():
+            pass
+
+    def _predict_next(self) -> bool:
+        work = self.board.take()
+        if work is not None:
             self._lane(*work)
+        return work is not None
 
     def _lane(self, job: Job, batch: Batch) -> None:
         assert job.scorer is not None
@@ -137,20 +145,29 @@ class Stages:
 
     def _sink(self, job: Job) -> Sink | None:
         """The sink with everything written to it; None when nothing came. Aborted when something is raised."""
-        sink: Sink | None = None
+        sinks: list[Sink] = []
         try:
-            while (result := self.board.result(job)) is not None:
-                batch, pending = result
-                tensor, predict_s = pending.wait()
-                self.board.measured(job, predict_s / len(batch.items))
-                assert job.context is not None
-                sink = sink or job.context.scoring.open_sink(job.message.shard, job.context.options)
-                self._write(job, sink, batch, tensor, predict_s / len(batch.items))
+            while self._write_next(job, sinks):
+                pass
         except BaseException:
-            if sink is not None:
+            for sink in sinks:
                 sink.abort()
             raise
-        return sink
+        return sinks[0] if sinks else None
+
+    def _write_next(self, job: Job, sinks: list[Sink]) -> bool:
+        """Write one batch of results, opening the sink for the first; False when none is left. Keeps none of them."""
+        result = self.board.result(job)
+        if result is None:
+            return False
+        assert job.context is not None
+        batch, pending = result
+        tensor, predict_s = pending.wait()
+        self.board.measured(job, predict_s / len(batch.items))
+        if not sinks:
+            sinks.append(job.context.scoring.open_sink(job.message.shard, job.context.options))
+        self._write(job, sinks[0], batch, tensor, predict_s / len(batch.items))
+        return True
 
     def _write(self, job: Job, sink: Sink, batch: Batch, tensor: Any, predict_s: float) -> None:
         assert job.scorer is not None
@@ -186,6 +203,7 @@ def batches(items: Iterator[Item], most: int) -> Iterator[list[Item]]:
             yield batch
             batch = []
         batch.append(item)
+        del item
         if len(batch) == most:
             yield batch
             batch = []
