@@ -133,7 +133,7 @@ class Bench:
                 looked_at = time.monotonic()
                 if sum(1 for _ in self.blobs.list(layout.verdicts_prefix(job.run_id))) == len(job.shards):
                     return
-            time.sleep(0.02)
+            time.sleep(0.01)
         raise TimeoutError(job.run_id)
 
     def wait_parts(self, job: Job) -> None:

@@ -39,9 +39,9 @@ def started(lanes: Lanes) -> str | None:
     [
         pytest.param(1, None, 2, id="nothing measured yet: one to start and one ahead"),
         pytest.param(1, 30.0, 1, id="long shards: only what can start, others get their share"),
-        pytest.param(2, 1.0, 5, id="three seconds ahead of what can start"),
+        pytest.param(2, 1.0, 6, id="four seconds ahead of what can start"),
         pytest.param(1, 0.010, 32, id="tiny shards: as many as a call gives"),
-        pytest.param(0, 0.5, 6, id="no room: the buffer alone"),
+        pytest.param(0, 0.5, 8, id="no room: the buffer alone"),
         pytest.param(0, 30.0, 0, id="no room and long shards: none"),
     ],
 )
