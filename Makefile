@@ -7,7 +7,7 @@ UV_VERSION := 0.13.8
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test unit lint format types bench lock clean
+.PHONY: help setup demo up test unit chaos triggers fuzz fuzz-media lint format types bench lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,10 +29,27 @@ up: $(READY)  ## start the local cloud in this terminal; Ctrl-C stops it
 	@$(PY) -m localcloud up
 
 test: $(READY) lint types  ## all checks and tests
+	@$(PY) -m localcloud install || true  # once; without it tests that need it say so and are skipped
 	@$(PY) -m pytest -n 2 --dist loadfile
 
 unit: $(READY)  ## the fast tests alone
 	@$(PY) -m pytest -q tests/unit tests/replay tests/architecture
+
+chaos: $(READY)  ## runs under seeded harm: KIND=kill (or stop, storage, cloud, poison, mixed, ...; all) SEEDS=0..99
+	@$(PY) tests/chaos/series.py --kind $(or $(KIND),mixed) --seeds $(or $(SEEDS),0..9) \
+	    $(if $(SHARDS),--shards $(SHARDS)) $(if $(INTO),--into $(INTO))
+
+triggers: $(READY)  ## a hundred trigger files at once, each event fifty times or never: RUNS=100 COPIES=50 LOST=0.05
+	@$(PY) tests/chaos/triggers.py --runs $(or $(RUNS),100) --copies $(or $(COPIES),50) --lost $(or $(LOST),0.05)
+
+fuzz: $(READY)  ## spoiled trigger files and messages: CASES=1000000 of them, none of which may do harm
+	@PYTHONPATH=. $(PY) tests/fuzz/fuzz_long.py $(or $(CASES),200000) $(or $(SEED),0)
+
+api-checks: $(READY)  ## Schemathesis: CASES=20000 requests, right and wrong, against a local cloud
+	@$(PY) tests/fuzz/api_checks.py $(or $(CASES),20000)
+
+fuzz-media: $(READY)  ## spoiled pictures and videos: CASES=100000 of them, none of which may end its reader
+	@PYTHONPATH=. $(PY) tests/fuzz/fuzz_media.py $(or $(CASES),20000) $(or $(SEED),0)
 
 lint: $(READY)
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check .

@@ -3,11 +3,13 @@
     container groups    all that carry the run's name, their output kept
     messages            of a run that did not succeed: taken off its lane, those of other runs left as they are
     workers             that wait for a node when no lane holds a message; after a cancellation those that run, too,
-                        because they serve nobody
+                        because they serve nobody. Those that stay warm leave by themselves; a message that is seen
+                        when they should have left has it looked after
     outputs             of a run that did not succeed: never published, so deleted
     parts               of a run that succeeded whole or was cancelled; otherwise they are kept for another try
 
-Verdicts, the report, the receipt and the logs stay.
+Verdicts, the report, the receipt and the logs stay. That all is done is noted in the list of runs: the sweep carries
+on with runs that have ended and are not noted.
 """
 
 from datetime import datetime
@@ -17,18 +19,22 @@ from activities.deletion import delete_below
 from activities.lane_drain import LaneDrain
 from activities.ports import Ports
 from activities.states import RunStates
+from dropscore.cloud.run_index import RunIndex
 from dropscore.contracts import layout
 from dropscore.contracts.base import Json
 from dropscore.contracts.codec import decode, encode, encode_bytes
 from dropscore.contracts.identity import container_group_name
-from dropscore.contracts.names import LANE_QUEUES, Role
+from dropscore.contracts.names import LANE_QUEUES, QueueName, Role
 from dropscore.contracts.orchestration import CleanedUp, CleanUp, ContainerRef
+from dropscore.contracts.plan import RunEvent
 from dropscore.contracts.run import CancelMark, RunStatus
 
 BUDGET_S = 1.5
 """Time one step may take."""
 LEASES_AWAITED_S = 60.0
 """After the end of a run, messages that workers may hold yet are waited for this long."""
+AFTER_WARM_S = 5.0
+"""Idle workers are looked after so much later than they should have left: storage's time has whole seconds."""
 MOST_ATTEMPTS = 10
 """Largest number of attempts that a policy allows a container."""
 
@@ -44,13 +50,24 @@ class CleanUpActivities:
         self._pool = ports.pool
         self._states = RunStates(ports.cloud)
         self._drain = LaneDrain(ports.cloud)
+        self._index = RunIndex(ports.cloud.blobs)
+        self._warm_s = ports.warm_s
 
     def clean_up(self, _ctx: object, payload: Json) -> Json:
         """`CleanUp` to `CleanedUp`: one step. Not done means: call again."""
-        return encode(self._step(decode(CleanUp, payload)))
+        return encode(self.step(decode(CleanUp, payload)))
 
-    def _step(self, asked: CleanUp) -> CleanedUp:
-        until = self._clock.monotonic() + BUDGET_S
+    def step(self, asked: CleanUp) -> CleanedUp:
+        """One step of `BUDGET_S` at most."""
+        state = self._states.read(asked.run_id)
+        if state.suspended_at is not None:
+            self._blobs.delete(layout.suspend_mark(asked.run_id))
+        cleaned = self._clean(asked, self._clock.monotonic() + BUDGET_S)
+        if cleaned.done and state.status.ended:
+            self._index.put(state, cleaned=True)
+        return cleaned
+
+    def _clean(self, asked: CleanUp, until: float) -> CleanedUp:
         self._remove_groups(asked.run_id)
         if asked.status is RunStatus.REJECTED:
             return CleanedUp(done=True)
@@ -58,7 +75,7 @@ class CleanUpActivities:
             self._mark_cancelled(asked.run_id)
             if not self._lane_is_clear(asked, until):
                 return CleanedUp(done=False, detail="The run's messages are being taken off the queue.")
-        self._end_workers(asked.status)
+        self._end_workers(asked)
         return self._delete_blobs(asked, until)
 
     def _remove_groups(self, run_id: str) -> None:
@@ -91,10 +108,14 @@ class CleanUpActivities:
         ended_at = self._states.read(run_id).updated_at
         return (datetime.fromisoformat(self._clock.now()) - datetime.fromisoformat(ended_at)).total_seconds()
 
-    def _end_workers(self, status: RunStatus) -> None:
+    def _end_workers(self, asked: CleanUp) -> None:
         """End workers that nobody needs. No message on any lane, leased ones included, means that none is at work."""
-        if all(self._queue.depth(queue) == 0 for queue in LANE_QUEUES.values()):
-            self._pool.end(waiting_only=status is not RunStatus.CANCELLED)
+        if any(self._queue.depth(queue) for queue in LANE_QUEUES.values()):
+            return
+        self._pool.end(waiting_only=asked.status is not RunStatus.CANCELLED)
+        if self._warm_s is not None and self._pool.counts().running:
+            later = RunEvent(run_id=asked.run_id, reason="idle workers should have left", look_at_workers=True)
+            self._queue.send(QueueName.RUN_EVENTS, encode_bytes(later), delay_s=self._warm_s + AFTER_WARM_S)
 
     def _delete_blobs(self, asked: CleanUp, until: float) -> CleanedUp:
         prefixes = []

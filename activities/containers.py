@@ -1,6 +1,7 @@
 """Starts, looks at and removes the containers that plan and stitch a run."""
 
 from activities.ports import Ports
+from dropscore.cloud.bell import ring
 from dropscore.cloud.ports import BlobStore, ContainerRunner, ContainerSpec, ContainerState
 from dropscore.cloud.settings import TaskEnvironment
 from dropscore.contracts import layout
@@ -27,9 +28,11 @@ class ContainerActivities:
         self._environment = ports.container_environment
 
     def start_container(self, _ctx: object, payload: Json) -> Json:
-        """`ContainerRef` to `RunRef`. A group that exists is left as it is."""
+        """`ContainerRef` to `RunRef`. A group that exists is left as it is. Workers hear of a plan that is begun."""
         ref = decode(ContainerRef, payload)
         self._containers.start(container_spec(ref, self._image, self._environment))
+        if ref.role is Role.PLAN:
+            ring(self._blobs, ref.run_id)
         return encode(RunRef(run_id=ref.run_id))
 
     def check_container(self, _ctx: object, payload: Json) -> Json:
@@ -55,10 +58,14 @@ class ContainerActivities:
             phase=state.phase,
             product_ready=False,
             cancelled=self._blobs.head(layout.cancel_mark(ref.run_id)) is not None,
+            suspended=state.phase is ContainerPhase.MISSING and self._suspended(ref),
             exit_code=state.exit_code,
             failure=None if state.phase in _AT_WORK else self._failure(ref),
             detail=state.detail,
         )
+
+    def _suspended(self, ref: ContainerRef) -> bool:
+        return self._blobs.head(layout.suspend_mark(ref.run_id)) is not None
 
     def _failure(self, ref: ContainerRef) -> Failure | None:
         """What a container of this role wrote down as not worth another attempt."""

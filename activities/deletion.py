@@ -10,9 +10,13 @@ from dropscore.contracts.layout import BlobPath
 _AT_ONCE = 16
 
 
-def delete_below(blobs: BlobStore, clock: Clock, prefix: BlobPath, until: float) -> bool:
-    """Delete the blobs below a prefix, side by side, until `until` on the monotonic clock. False: some are left."""
-    paths = (info.path for info in blobs.list(prefix))
+def delete_below(
+    blobs: BlobStore, clock: Clock, prefix: BlobPath, until: float, *, keep: BlobPath | None = None
+) -> bool:
+    """Delete the blobs below a prefix but `keep`, side by side, until `until` on the monotonic clock. False: some are
+    left.
+    """
+    paths = (info.path for info in blobs.list(prefix) if info.path != keep)
     first = list(islice(paths, _AT_ONCE))
     if len(first) < _AT_ONCE:
         for path in first:

@@ -16,7 +16,7 @@ from dropscore.contracts.layout import BlobPath
 from dropscore.contracts.orchestration import Finish, RunEnd
 from dropscore.contracts.receipt import OutputManifest, StitchResult
 from dropscore.contracts.request import AdmittedRun, InputRef
-from dropscore.contracts.run import RunState, RunStatus
+from dropscore.contracts.run import CancelMark, RunState, RunStatus
 
 _SUCCESS = (RunStatus.SUCCEEDED, RunStatus.SUCCEEDED_WITH_GAPS)
 _INPUTS_IN_RECEIPT = 1000
@@ -36,9 +36,18 @@ class FinishActivities:
         asked = decode(Finish, payload)
         state = self._states.read(asked.run_id)
         if not state.status.ended:
-            state = self._close(state, asked)
+            state = self._close(state, self._as_marked(asked))
         self._states.list_again(state)
         return encode(self._end(state))
+
+    def _as_marked(self, asked: Finish) -> Finish:
+        """The end of a run that was stopped, and that nobody asked for: it failed with the mark's reason."""
+        if asked.status is not RunStatus.CANCELLED:
+            return asked
+        mark = self._read(CancelMark, layout.cancel_mark(asked.run_id))
+        if mark is None or mark.failure is None:
+            return asked
+        return asked.model_copy(update={"status": RunStatus.FAILED, "failure": mark.failure})
 
     def _close(self, state: RunState, asked: Finish) -> RunState:
         outputs: tuple[str, ...] = ()
@@ -107,5 +116,6 @@ def manifest_of(state: RunState, status: RunStatus, stitched: StitchResult) -> O
         items_published=stitched.items_published,
         items_total=total,
         coverage=stitched.items_published / total if total else 0.0,
+        failures=stitched.failures,
         notes=stitched.notes,
     )

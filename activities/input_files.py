@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from activities.input_names import is_hidden, name_problem, natural_key, spellings
+from activities.input_names import is_hidden, spellings
 from dropscore.cloud.ports import BlobInfo, BlobStore
 from dropscore.contracts import layout
 from dropscore.contracts.failures import Code, Failure, failure
+from dropscore.contracts.input_names import name_problem, natural_key
 from dropscore.contracts.reading import Refusal
 from dropscore.contracts.request import MAX_INPUTS, InputRef
 
@@ -54,15 +55,15 @@ class InputFiles:
                 found.update((info.path.name, info) for info in here)
         return _refusal(problems, missing, found) or tuple(_ref(info) for info in found.values())
 
-    def check_extra(self, name: str, field: str) -> Failure | None:
-        """Whether a blob that an option names is there and not empty."""
+    def resolve_extra(self, name: str, field: str) -> InputRef | Failure:
+        """The blob that an option names, if it is there and not empty."""
         problem = name_problem(name, field)
         if problem is not None:
             return problem
         found = self._look_up([name]).get(name)
         if found is None:
             return failure(Code.INPUT_MISSING, f"{field}: there is no input {name!r}.", field=field, input=name)
-        return None if found[0].size_bytes else _empty(found[0])
+        return _ref(found[0]) if found[0].size_bytes else _empty(found[0])
 
     def _look_up(self, names: Sequence[str]) -> dict[str, tuple[BlobInfo, ...]]:
         """Single blobs by the names asked for; those that do not exist are left out."""

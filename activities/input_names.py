@@ -1,25 +1,8 @@
-"""Which names of inputs are let through, and in which order those of a folder come."""
+"""Which blobs of a folder are inputs, and how the name of one may be stored."""
 
-import re
 import unicodedata
 
-from dropscore.contracts.failures import Code, Failure, failure
-
-_DRIVE = re.compile(r"[A-Za-z]:")
-_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that turn the direction of writing, so that a name reads as another."""
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
-
-
-def name_problem(name: str, field: str) -> Failure | None:
-    """Why a name cannot be that of an input; None when it can.
-
-    Spaces, `#`, `%` and letters of any script are fine. A name that ends in `/` stands for everything below it.
-    """
-    reason = _reason(name)
-    if reason is None:
-        return None
-    return failure(Code.INPUT_NAME, f"The input name {name!r} {reason}.", field=field, input=name)
 
 
 def spellings(name: str) -> tuple[str, ...]:
@@ -32,25 +15,3 @@ def is_hidden(name: str) -> bool:
     """Whether a blob is one of those that systems leave in folders, such as `.DS_Store` or `Thumbs.db`."""
     parts = name.split("/")
     return parts[-1].lower() in _SYSTEM_FILES or any(part.startswith(".") or part == "__MACOSX" for part in parts)
-
-
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """A key that sorts `frame2` before `frame10`."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return tuple((0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part) for part in parts)
-
-
-def _reason(name: str) -> str | None:
-    parts = name.removesuffix("/").split("/")
-    reasons = (
-        (any(unicodedata.category(character) in ("Cc", "Cs") for character in name), "has a control character"),
-        (not _TURNING.isdisjoint(name), "has a character that turns the direction of writing"),
-        ("\\" in name, "has a backslash; folders are separated by '/'"),
-        (
-            name.startswith("/") or _DRIVE.match(name) is not None,
-            "is absolute; names are relative to the container 'inputs'",
-        ),
-        (".." in parts or "." in parts, "has a '.' or '..' in it"),
-        ("" in parts, "has an empty part"),
-    )
-    return next((reason for wrong, reason in reasons if wrong), None)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from activities.verdict_listing import settled_ids
+from dropscore.cloud.bell import ring
 from dropscore.cloud.ports import BlobStore, Cloud
 from dropscore.contracts import layout
 from dropscore.contracts.base import Json
@@ -12,6 +13,7 @@ from dropscore.contracts.errors import ContractError, NotFoundError
 from dropscore.contracts.names import LANE_QUEUES, Lane
 from dropscore.contracts.orchestration import Enqueue, Enqueued, Requeue, Requeued
 from dropscore.contracts.plan import MAX_MESSAGE_BYTES, SHARDS_PER_PAGE, ShardMessage, ShardSpec
+from dropscore.contracts.request import AdmittedRun
 
 BUDGET_S = 1.5
 """Time one call may spend on sending."""
@@ -38,12 +40,13 @@ class ShardActivities:
         """`Enqueue` to `Enqueued`. A run that is started again goes on from where it was."""
         asked = decode(Enqueue, payload)
         first = asked.next_shard or self._enqueued(asked.run_id)
-        wanted = range(first, asked.shards)
-        if not wanted:
+        if first >= asked.shards:
             return encode(Enqueued(next_shard=first))
-        sent = self._send(asked.run_id, asked.lane, wanted, asked.shards, generation=0)
+        wanted, generation = self._wanted(asked.run_id, range(first, asked.shards))
+        sent = self._send(asked.run_id, asked.lane, wanted, asked.shards, generation=generation)
         enqueued = Enqueued(next_shard=sent.next_shard)
         self._blobs.put(layout.enqueued(asked.run_id), encode_bytes(enqueued), content_type="application/json")
+        ring(self._blobs, asked.run_id)
         return encode(enqueued)
 
     def requeue_missing(self, _ctx: object, payload: Json) -> Json:
@@ -52,13 +55,24 @@ class ShardActivities:
         settled = settled_ids(self._blobs, asked.run_id, from_shard=asked.settled_before, shards=asked.shards)
         missing = [shard for shard in range(asked.settled_before, asked.shards) if shard not in settled]
         first_step = asked.next_shard <= asked.settled_before
-        if first_step and trusts_queue(asked.generation):
+        if first_step and asked.trust_queue and trusts_queue(asked.generation):
             depth = self._queue.depth(LANE_QUEUES[asked.lane])
             if depth >= len(missing):
                 return encode(Requeued(shards=0, next_shard=asked.shards))
         wanted = [shard for shard in missing if shard >= asked.next_shard]
         sent = self._send(asked.run_id, asked.lane, wanted, asked.shards, generation=asked.generation)
+        ring(self._blobs, asked.run_id)
         return encode(Requeued(shards=sent.shards, next_shard=sent.next_shard))
+
+    def _wanted(self, run_id: str, shards: range) -> tuple[Iterable[int], int]:
+        """Those of the shards that are to be scored, and the generation of their messages. Of a replay, those that the
+        first run left without a good verdict, and their records are looked at before they are scored.
+        """
+        admitted = decode(AdmittedRun, self._blobs.get(layout.admission(run_id)).data)
+        if admitted.replay_of is None:
+            return shards, 0
+        settled = settled_ids(self._blobs, run_id, from_shard=shards.start, shards=shards.stop)
+        return [shard for shard in shards if shard not in settled], 1
 
     def _enqueued(self, run_id: str) -> int:
         """How far an earlier call came."""

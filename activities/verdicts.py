@@ -28,8 +28,9 @@ class VerdictActivities:
         asked = decode(CountVerdicts, payload)
         empty = asked.lane is not None and self._queue.depth(LANE_QUEUES[asked.lane]) == 0
         cancelled = self._blobs.head(layout.cancel_mark(asked.run_id)) is not None
+        suspended = self._blobs.head(layout.suspend_mark(asked.run_id)) is not None
         settled = settled_shards(self._blobs, asked.run_id, from_shard=asked.settled_before, shards=asked.shards)
-        count = counted(asked, tuple(settled), cancelled=cancelled, queue_empty=empty)
+        count = counted(asked, tuple(settled), cancelled=cancelled, suspended=suspended, queue_empty=empty)
         if count.settled > asked.settled:
             self._states.change(asked.run_id, lambda state: self._progressed(state, count))
         return encode(count)
@@ -46,7 +47,9 @@ class VerdictActivities:
         )
 
 
-def counted(asked: CountVerdicts, settled: tuple[Settled, ...], *, cancelled: bool, queue_empty: bool) -> VerdictCount:
+def counted(
+    asked: CountVerdicts, settled: tuple[Settled, ...], *, cancelled: bool, suspended: bool, queue_empty: bool
+) -> VerdictCount:
     """Totals over all shards, and the cursor moved over those that are settled without a gap."""
     before = asked.settled_before
     items_before, failed_before = asked.items_before, asked.failed_before
@@ -64,5 +67,6 @@ def counted(asked: CountVerdicts, settled: tuple[Settled, ...], *, cancelled: bo
         items_before=items_before,
         failed_before=failed_before,
         cancelled=cancelled,
+        suspended=suspended,
         queue_empty=queue_empty,
     )

@@ -2,6 +2,7 @@
 
 from activities.states import RunStates
 from dropscore.cloud.ports import Cloud, WorkerCounts, WorkerPool
+from dropscore.contracts import layout
 from dropscore.contracts.base import Json
 from dropscore.contracts.codec import decode, encode
 from dropscore.contracts.identity import worker_task_id
@@ -13,12 +14,17 @@ class WorkerActivities:
     """The activity that looks after the workers."""
 
     def __init__(self, cloud: Cloud, pool: WorkerPool) -> None:
+        self._blobs = cloud.blobs
         self._pool = pool
         self._states = RunStates(cloud)
 
     def ensure_workers(self, _ctx: object, payload: Json) -> Json:
-        """`WorkersWanted` to `WorkersSeen`. Workers serve all runs, so those that are there count first."""
+        """`WorkersWanted` to `WorkersSeen`. Workers serve all runs, so those that are there count first.
+
+        When it is quiet, storage may be refusing what workers write, and they cannot say so: a small write finds out.
+        """
         asked = decode(WorkersWanted, payload)
+        self._blobs.put(layout.service_clock(), b"")
         counts = self._pool.counts()
         lacking = asked.wanted - counts.running - counts.waiting
         if lacking > 0:

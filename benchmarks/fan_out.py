@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import durabletask.internal.orchestrator_service_pb2_grpc as stubs
-import grpc
+import grpc  # type: ignore[import-untyped]  # it has no types
 from durabletask.client import TaskHubGrpcClient
 from durabletask.testing.in_memory_backend import InMemoryOrchestrationBackend
 from durabletask.worker import TaskHubGrpcWorker
@@ -36,11 +36,12 @@ from dropscore.cloud.memory import MemoryCloud, memory_cloud
 from dropscore.cloud.operations import Operations
 from dropscore.cloud.settings import TaskEnvironment
 from dropscore.contracts import layout
+from dropscore.contracts.base import Json
 from dropscore.contracts.codec import decode, encode, encode_bytes
 from dropscore.contracts.names import EventName, Lane, OrchestratorName, QueueName
 from dropscore.contracts.orchestration import ScoreEnd, ScoreShards
 from dropscore.contracts.plan import SHARDS_PER_PAGE, ShardMessage, ShardSpec
-from dropscore.contracts.request import RunPolicy, RunRecord, RunSource
+from dropscore.contracts.request import AdmittedRun, RunPolicy, RunRecord, RunSource
 
 RUN = "fan-out-0123456789abcdef"
 LANE = QueueName.SHARDS_NORMAL
@@ -77,7 +78,7 @@ class Backend(InMemoryOrchestrationBackend):
     def start(self) -> str:
         self._shutdown_event.clear()
         self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=10))
-        stubs.add_TaskHubSidecarServiceServicer_to_server(self, self._server)
+        stubs.add_TaskHubSidecarServiceServicer_to_server(self, self._server)  # type: ignore[no-untyped-call] # generated
         port = self._server.add_insecure_port("127.0.0.1:0")
         self._server.start()
         return f"127.0.0.1:{port}"
@@ -208,7 +209,19 @@ def planned(shards: int) -> MemoryCloud:
         run_id=RUN, source=source, created_at=memory.clock.now(), body="", body_bytes=0, body_sha256=None
     )
     memory.blobs.put(layout.request(RUN), encode_bytes(record))
-    work = {"from_pts": 123456, "until_pts": 234567, "key_pts": 123000}
+    admitted = AdmittedRun(
+        run_id=RUN,
+        workload="style_transfer",
+        options={},
+        model=None,
+        lane=Lane.NORMAL,
+        policy=RunPolicy(),
+        input_count=1,
+        input_bytes=1,
+        options_digest="0" * 64,
+    )
+    memory.blobs.put(layout.admission(RUN), encode_bytes(admitted))
+    work: dict[str, Json] = {"from_pts": 123456, "until_pts": 234567, "key_pts": 123000}
     for page, first in enumerate(range(0, shards, SHARDS_PER_PAGE), start=1):
         lines = (
             encode_bytes(ShardSpec(shard_id=shard, input_index=0, first_item=shard, items=1, work=work))
@@ -237,13 +250,13 @@ def host(memory: MemoryCloud) -> Iterator[tuple[TaskHubGrpcClient, TimedWorker, 
         worker.add_orchestrator(getattr(orchestrations, orchestrator))
     for name, activity in activities(ports, Catalogue()).items():
         worker._registry.add_named_activity(name, activity)  # noqa: SLF001 - no public way to register under a name
-    worker.start()
+    worker.start()  # type: ignore[no-untyped-call]  # durabletask declares no types here
     client = TaskHubGrpcClient(host_address=address, logger=quiet)
     try:
         yield client, worker, backend
     finally:
         client.close()
-        worker.stop()
+        worker.stop()  # type: ignore[no-untyped-call]  # as above
         backend.stop()
 
 

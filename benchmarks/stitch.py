@@ -27,7 +27,7 @@ from benchmarks.goals import Goal, report
 from benchmarks.worker_clip import FPS, GOP, write_clip
 from dropscore.contracts.plan import PlanIndex, ShardSpec
 from dropscore.contracts.request import InputRef
-from dropscore.contracts.verdict import Outcome, Verdict, WorkerFacts
+from dropscore.contracts.verdict import Outcome, PieceResult
 from dropscore.workloads.base import Binary, Pace, PlanRequest, Stitched, StitchRequest
 from dropscore.workloads.style_transfer.frames import open_sink, open_source
 from dropscore.workloads.style_transfer.options import StyleTransferOptions
@@ -67,13 +67,11 @@ class Parts:
     def path(self, shard_id: int) -> Path:
         return self.folder / f"{shard_id:06d}.mp4"
 
-    def verdict(self, shard_id: int) -> Verdict:
-        worker = WorkerFacts(worker="w", device="cpu", code_version="0")
-        facts: dict[str, Any] = {"run_id": "bench", "shard_id": shard_id, "started_at": "", "duration_s": 0.0}
-        return Verdict(**facts, outcome=Outcome.DONE, items_done=FRAMES // SHARDS, worker=worker)
+    def verdict(self, shard: ShardSpec) -> PieceResult:
+        return PieceResult(first_item=shard.first_item, items=shard.items, outcome=Outcome.DONE)
 
-    def open(self, shard_id: int) -> Binary:
-        return self.path(shard_id).open("rb")
+    def open(self, shard: ShardSpec) -> Binary:
+        return self.path(shard.shard_id).open("rb")
 
 
 @dataclass(kw_only=True)

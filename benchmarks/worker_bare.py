@@ -26,4 +26,4 @@ def without_safety() -> None:
         return message
 
     AzureBlobs.create, AzureBlobs.head = no_verdict, no_mark  # type: ignore[method-assign] # this process measures
-    AzureQueue.send, AzureQueue.extend = no_nudge, no_heartbeat  # type: ignore[method-assign] # this process measures
+    AzureQueue.send, AzureQueue.extend = no_nudge, no_heartbeat  # type: ignore[method-assign, assignment] # this process measures

@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, NoReturn, Self
 
 from benchmarks.worker_clip import GOP, write_clip
+from benchmarks.worker_events import Messages
 from benchmarks.worker_standins import LOCK, OPTIONS
 from cpu_worker.parts import RunParts
 from cpu_worker.publish import upload_outputs
@@ -22,16 +23,17 @@ from cpu_worker.report.ledger import Ledger
 from dropscore.cloud.azure_blobs import AzureBlobs, connect_blobs
 from dropscore.cloud.azure_queue import AzureQueue, connect_queue
 from dropscore.cloud.azure_setup import create_containers_and_queues
+from dropscore.cloud.bell import ring
 from dropscore.cloud.block_cache import BlockCache
 from dropscore.cloud.clock import SystemClock
 from dropscore.cloud.connection import read_storage
 from dropscore.cloud.environment import Environment
 from dropscore.cloud.input_files import BlobInputFiles
 from dropscore.contracts import layout
-from dropscore.contracts.codec import decode, encode, encode_bytes
+from dropscore.contracts.codec import decode, encode_bytes
 from dropscore.contracts.identity import digest
 from dropscore.contracts.names import Account, Lane, QueueName
-from dropscore.contracts.plan import PlanIndex, ShardMessage, ShardSpec
+from dropscore.contracts.plan import Piece, PlanIndex, ShardMessage, ShardSpec
 from dropscore.contracts.request import AdmittedRun, InputRef, RunPolicy
 from dropscore.contracts.verdict import Outcome, Verdict
 from dropscore.workloads.base import Pace, PlanRequest, StitchRequest
@@ -44,6 +46,7 @@ from localcloud.azurite import running_azurite
 ROOT = Path(__file__).resolve().parent.parent
 WORKLOAD = "style_transfer"
 TOO_LONG_S = 900.0
+LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +64,17 @@ class Bench:
 
     blobs: AzureBlobs
     queue: AzureQueue
+    nudges: Messages
     settings: dict[str, str]
     folder: Path
 
     def upload_clip(self, frames: int) -> InputRef:
         """A clip of this many frames, written once, as an input."""
         path = self.clip(frames)
-        data, name = path.read_bytes(), path.name
-        etag = self.blobs.put(layout.input_file(name), data)
-        return InputRef(name=name, etag=etag, size_bytes=len(data))
+        data, blob = path.read_bytes(), layout.input_file(path.name)
+        found = self.blobs.head(blob)
+        etag = found.etag if found else self.blobs.put(blob, data)
+        return InputRef(name=path.name, etag=etag, size_bytes=len(data))
 
     def clip(self, frames: int) -> Path:
         """The clip as a file."""
@@ -79,11 +84,14 @@ class Bench:
         return path
 
     def plan(self, run_id: str, ref: InputRef, *, policy: RunPolicy | None = None) -> Job:
-        """Admit and plan a run: a shard for each group of pictures, as the planner writes them."""
+        """Admit and plan a run: a shard for each group of pictures, as the planner writes them. Workers are told that
+        work is coming, as they are when a planning container is started.
+        """
+        ring(self.blobs, run_id)
         admitted = AdmittedRun(
             run_id=run_id,
             workload=WORKLOAD,
-            options=encode(OPTIONS),
+            options=OPTIONS.model_dump(mode="json"),
             model=None,
             lane=Lane.NORMAL,
             policy=policy or RunPolicy(),
@@ -120,20 +128,18 @@ class Bench:
     def send(self, job: Job) -> None:
         """Put all shards of a job on the queue."""
         bodies = [encode_bytes(ShardMessage(run_id=job.run_id, shard=shard)) for shard in job.shards]
+        ring(self.blobs, job.run_id)
         assert self.queue.send_many(QueueName.SHARDS_NORMAL, bodies) == len(bodies)
 
     def wait_verdicts(self, job: Job) -> None:
-        """Wait until every shard has its verdict: look when the worker nudges, and every second."""
-        deadline, looked_at = time.monotonic() + TOO_LONG_S, 0.0
+        """Wait until every shard has its verdict: look when the worker nudges, and every second, as a run does."""
+        deadline = time.monotonic() + TOO_LONG_S
         while time.monotonic() < deadline:
-            nudges = self.queue.receive(QueueName.RUN_EVENTS, count=32, lease_s=30)
-            for nudge in nudges:
-                self.queue.delete(nudge)
-            if nudges or time.monotonic() - looked_at > 1.0:
-                looked_at = time.monotonic()
-                if sum(1 for _ in self.blobs.list(layout.verdicts_prefix(job.run_id))) == len(job.shards):
-                    return
-            time.sleep(0.01)
+            if self.nudges.wait(LOOK_S):
+                for nudge in self.queue.receive(QueueName.RUN_EVENTS, count=32, lease_s=30):
+                    self.queue.delete(nudge)
+            if sum(1 for _ in self.blobs.list(layout.verdicts_prefix(job.run_id))) == len(job.shards):
+                return
         raise TimeoutError(job.run_id)
 
     def wait_parts(self, job: Job) -> None:
@@ -156,7 +162,7 @@ class Bench:
     def stitch(self, job: Job) -> int:
         """Join the parts and upload the video, as the stitching container does; its size in bytes."""
         with ThreadPoolExecutor(16) as side, tempfile.TemporaryDirectory() as folder:
-            parts = RunParts(self.blobs, job.plan, side)
+            parts = RunParts(self.blobs, job.plan, side, _undivided)
             parts.read_verdicts(Ledger("2026-01-01T00:00:00.000000Z"))
             stitched = resolve(workload(WORKLOAD).stitcher)(
                 StitchRequest(
@@ -179,8 +185,12 @@ class Bench:
 
     def environment(self, **more: str) -> dict[str, str]:
         """Environment of a process of the worker's."""
-        lock = {LOCK: str(self.folder / "device.lock")}
-        return {**os.environ, **self.settings, **lock, "PYTHONPATH": str(ROOT), "WORKER_DEVICE": "cpu", **more}
+        own = {LOCK: str(self.folder / "device.lock"), "WORKER_IDLE_EXIT_S": "3600"}
+        return {**os.environ, **self.settings, **own, "PYTHONPATH": str(ROOT), "WORKER_DEVICE": "cpu", **more}
+
+
+def _undivided(shard: ShardSpec, piece: Piece) -> NoReturn:
+    raise AssertionError(f"shard {shard.shard_id} was divided at item {piece.first_item}")
 
 
 def _shards(inputs: BlobInputFiles) -> Iterator[ShardSpec]:
@@ -208,6 +218,7 @@ def bench() -> Iterator[Bench]:
             yield Bench(
                 blobs=connect_blobs(storages),
                 queue=connect_queue(storages),
+                nudges=Messages(azurite.events_url, QueueName.RUN_EVENTS),
                 settings=dict(azurite.settings),
                 folder=folder,
             )

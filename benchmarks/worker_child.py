@@ -3,6 +3,8 @@
 report           what it asked of storage, page faults, processor time, modules, models loaded
 floor N T        seconds a frame of the network alone: N frames in memory, by T threads of one torch thread each
                  (T = 0: one thread, with as many torch threads as there are cores)
+around N CLIP    milliseconds of processor time a frame of all but the network: N frames of a file, decoded and encoded
+                 one after the other
 """
 
 import json
@@ -12,6 +14,7 @@ import sys
 import threading
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gpu_worker.main import prepare_process, run_worker
@@ -41,8 +44,14 @@ def _find(kind: str, name: str) -> Any:
 
 def answer(kind: str, operations: Any) -> None:
     for line in sys.stdin:
-        question, *numbers = line.split()
-        answer = _report(operations) if question == "report" else _floor(kind, *map(int, numbers))
+        question, *rest = line.split()
+        match question:
+            case "report":
+                answer: Any = _report(operations)
+            case "around":
+                answer = _around(kind, *rest)
+            case _:
+                answer = _floor(kind, *map(int, rest))
         print(json.dumps(answer), flush=True)
 
 
@@ -56,6 +65,14 @@ def _report(operations: Any) -> dict[str, Any]:
         "modules": len(sys.modules),
         "loads": getattr(standins, "loads", 0),
     }
+
+
+def _around(kind: str, frames: str, clip: str) -> float:
+    from benchmarks.worker_serial import loop
+    from benchmarks.worker_standins import make
+
+    looped = loop(make(kind), Path(clip), int(frames))
+    return looped.around_cpu_s / looped.frames * 1000
 
 
 def _floor(kind: str, count: int, threads: int, channels_last: int) -> dict[str, Any]:
@@ -74,16 +91,20 @@ def _floor(kind: str, count: int, threads: int, channels_last: int) -> dict[str,
             for index in range(number):
                 scorer.predict(batches[index % len(batches)])
 
-    def timed(number: int) -> tuple[float, int]:
-        started, faults = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    def timed(number: int) -> tuple[float, float, int]:
+        started, cpu_s, faults = time.perf_counter(), time.process_time(), _faults()
         workers = [threading.Thread(target=work, args=(number // max(1, threads),)) for _ in range(max(1, threads))]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
-        return time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
+        return time.perf_counter() - started, time.process_time() - cpu_s, _faults() - faults
 
     timed(2 * max(1, threads))
-    seconds, faults = timed(count)
+    seconds, cpu_s, faults = timed(count)
     torch.set_num_threads(1)
-    return {"frame_s": seconds / count, "frame_faults": faults / count}
+    return {"frame_s": seconds / count, "frame_cpu_s": cpu_s / count, "frame_faults": faults / count}
+
+
+def _faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

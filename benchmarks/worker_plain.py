@@ -1,4 +1,4 @@
-"""The network alone in a process that sets nothing: torch's own threads, the C library's own allocator."""
+"""The published network alone in a process that sets nothing: torch's own threads, the C library's own allocator."""
 
 import json
 
@@ -8,4 +8,4 @@ from benchmarks.worker_child import answer
 def main() -> None:
     """Answer questions as a worker does, without being one."""
     print(json.dumps("ready"), flush=True)
-    answer("network", None)
+    answer("published", None)

@@ -31,13 +31,22 @@ from typing import Final, NoReturn
 from cpu_worker.ports import Ports
 from dropscore.cloud.clock import SystemClock
 from dropscore.cloud.json_log import JsonLines, LogBuffer
+from dropscore.cloud.patience import lasting
 from dropscore.cloud.ports import BlobStore, MessageQueue
 from dropscore.cloud.settings import WorkerSettings
 from dropscore.contracts import layout
 from dropscore.contracts.codec import encode_bytes
-from dropscore.contracts.errors import DropscoreError, FailedError, NotFoundError, SettingsError, TransientCloudError
+from dropscore.contracts.errors import (
+    DropscoreError,
+    FailedError,
+    NotFoundError,
+    PermanentCloudError,
+    SettingsError,
+    TransientCloudError,
+)
 from dropscore.contracts.names import Account, QueueName, Role
 from dropscore.contracts.plan import RunEvent
+from dropscore.contracts.refusals import refusal_of
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -67,6 +76,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return run_command(role, run_id, ports)
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever saw the product ends us now: only the log is left to do
         with suppress(DropscoreError):
             keep_log(ports.blobs, role, run_id, buffer.take())
 
@@ -86,10 +96,12 @@ def run_command(role: Role, run_id: str, ports: Ports) -> Exit:
 def _work(role: Role, run_id: str, ports: Ports) -> Exit:
     try:
         _command(role)(run_id, ports)
-    except FailedError as error:
-        LOG.error("%s", error, extra={"action": "failed", "code": error.failure.code.value})  # noqa: TRY400
-        text = encode_bytes(error.failure)
-        ports.blobs.put(layout.stage_failure(run_id, role), text, content_type="application/json")
+    except (FailedError, PermanentCloudError) as error:
+        why = error.failure if isinstance(error, FailedError) else refusal_of(error)
+        if why is None:
+            raise
+        LOG.error("%s", error, extra={"action": "failed", "code": why.code.value})  # noqa: TRY400
+        ports.blobs.put(layout.stage_failure(run_id, role), encode_bytes(why), content_type="application/json")
         ports.nudge(run_id, f"{role} failed")
         return Exit.PERMANENT
     return Exit.OK
@@ -101,7 +113,8 @@ def connect(settings: WorkerSettings) -> Ports:
     from dropscore.cloud.transport import quiet_vendor_logs
 
     quiet_vendor_logs()
-    blobs = connect_blobs({Account.DATA: settings.data, Account.SYSTEM: settings.system})
+    storages = {Account.DATA: settings.data, Account.SYSTEM: settings.system}
+    blobs = connect_blobs(storages, patience=lasting(settings.storage_patience_s))
     return Ports(blobs=blobs, clock=SystemClock(), nudge=lambda run_id, reason: nudge(_queue(settings), run_id, reason))
 
 

@@ -2,8 +2,9 @@
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
 from cpu_worker.documents import lines, read
@@ -14,71 +15,135 @@ from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
 from dropscore.contracts.layout import BlobPath
 from dropscore.contracts.names import ContainerName
-from dropscore.contracts.plan import PlanIndex, ShardSpec
-from dropscore.contracts.verdict import Outcome, PartRef, Verdict
+from dropscore.contracts.plan import Piece, PlanIndex, ShardSpec
+from dropscore.contracts.verdict import Outcome, PartRef, PieceResult, Verdict
 from dropscore.workloads.base import Binary
 
 READ_AHEAD: Final = 4
 """Parts that are fetched before they are asked for; with the one in use this bounds the memory."""
 
+type NarrowTo = Callable[[ShardSpec, Piece], ShardSpec]
+"""Describes some of a shard's items as a shard of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """How a shard, or a piece of one, ended."""
+
+    shard_id: int
+    ended: PieceResult
+
 
 class RunParts:
-    """The `Parts` of one run."""
+    """The `Parts` of one run. A divided shard is seen as its pieces."""
 
-    def __init__(self, blobs: BlobStore, plan: PlanIndex, side: ThreadPoolExecutor) -> None:
+    def __init__(self, blobs: BlobStore, plan: PlanIndex, side: ThreadPoolExecutor, narrow: NarrowTo) -> None:
         self._blobs = blobs
         self._plan = plan
         self._side = side
-        self._verdicts: list[Verdict] = []
+        self._narrow = narrow
+        self._results: list[_Result] = []
+        self._places: dict[int, int] = {}
+        """Place in `_results` of what begins with an item."""
         self._coming: dict[int, Future[bytes]] = {}
 
     def shards(self) -> Iterator[ShardSpec]:
-        """The shards of the plan in order."""
-        for page in range(1, self._plan.pages + 1):
-            data = self._blobs.get(layout.plan_page(self._plan.run_id, page)).data
-            yield from lines(ShardSpec, data)
+        """The shards of the plan in order, a divided one as its pieces. After `read_verdicts`."""
+        for shard in self._planned():
+            place, items = self._places[shard.first_item], 0
+            while items < shard.items:
+                ended = self._results[place].ended
+                piece = Piece(first_item=ended.first_item, items=ended.items)
+                yield shard if piece == Piece.of(shard) else self._narrow(shard, piece)
+                place, items = place + 1, items + ended.items
 
     def read_verdicts(self, ledger: Ledger) -> None:
         """Read all verdicts, page by page, and count them in `ledger`.
 
         The timings of their items go to the ledger alone: kept here, those of a million items would fill the
-        container's memory.
+        container's memory. Raises `FailedError` (E-OUTPUT-INVALID) for pieces that are not the whole of their shard.
         """
         for page in range(1, self._plan.pages + 1):
-            data = self._blobs.get(layout.plan_page(self._plan.run_id, page)).data
-            shards = list(lines(ShardSpec, data))
+            shards = list(self._page(page))
             for shard, verdict in zip(shards, self._side.map(self._read_verdict, shards), strict=True):
                 ledger.add(shard, verdict)
-                self._verdicts.append(verdict.model_copy(update={"items": ()}))
+                for ended in results_of(shard, verdict):
+                    self._places[ended.first_item] = len(self._results)
+                    self._results.append(_Result(shard.shard_id, ended))
+                if len(self._results) <= READ_AHEAD:
+                    self._fetch_from(0)  # the first parts come while the other verdicts do
 
-    def verdict(self, shard_id: int) -> Verdict:
-        """The verdict of a shard, without the timings of its items."""
-        return self._verdicts[shard_id]
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all parts together. After `read_verdicts`."""
+        return sum(result.ended.part.size_bytes for result in self._results if result.ended.part is not None)
 
-    def open(self, shard_id: int) -> Binary:
-        """The part of a shard whose outcome is done.
+    def verdict(self, shard: ShardSpec) -> PieceResult:
+        """How a shard or piece ended."""
+        return self._results[self._places[shard.first_item]].ended
+
+    def open(self, shard: ShardSpec) -> Binary:
+        """The part of a shard or piece that is done.
 
         Raises `FailedError` (E-OUTPUT-INVALID) when it is not what its verdict says.
         """
-        for ahead in range(shard_id, min(shard_id + 1 + READ_AHEAD, len(self._verdicts))):
-            if ahead not in self._coming and self._verdicts[ahead].outcome is Outcome.DONE:
-                self._coming[ahead] = self._side.submit(self._fetch, ahead)
-        if shard_id not in self._coming:
-            raise ValueError(f"shard {shard_id} has no part: its outcome is {self._verdicts[shard_id].outcome}")
-        return io.BytesIO(self._coming.pop(shard_id).result())
+        place = self._places[shard.first_item]
+        self._fetch_from(place)
+        if place not in self._coming:
+            outcome = self._results[place].ended.outcome
+            raise ValueError(f"shard {shard.shard_id} has no part: its outcome is {outcome}")
+        return io.BytesIO(self._coming.pop(place).result())
+
+    def _fetch_from(self, place: int) -> None:
+        for ahead in range(place, min(place + 1 + READ_AHEAD, len(self._results))):
+            if ahead not in self._coming and self._results[ahead].ended.outcome is Outcome.DONE:
+                self._coming[ahead] = self._side.submit(self._fetch, self._results[ahead])
+
+    def _planned(self) -> Iterator[ShardSpec]:
+        for page in range(1, self._plan.pages + 1):
+            yield from self._page(page)
+
+    def _page(self, page: int) -> Iterator[ShardSpec]:
+        return lines(ShardSpec, self._blobs.get(layout.plan_page(self._plan.run_id, page)).data)
 
     def _read_verdict(self, shard: ShardSpec) -> Verdict:
         return read(Verdict, self._blobs, layout.verdict(self._plan.run_id, shard.shard_id))
 
-    def _fetch(self, shard_id: int) -> bytes:
-        part = self._verdicts[shard_id].part
+    def _fetch(self, result: _Result) -> bytes:
+        part = result.ended.part
         if part is None:
-            raise ValueError(f"the verdict of shard {shard_id} is done and names no part")
+            raise ValueError(f"the verdict of shard {result.shard_id} is done and names no part")
         data = self._blobs.get(part_path(part)).data
         if hashlib.sha256(data).hexdigest() != part.sha256:
-            message = f"the part of shard {shard_id} is not what its verdict says (its digest differs)"
-            raise FailedError.of(Code.OUTPUT_INVALID, message, shard_id=shard_id)
+            message = f"the part of shard {result.shard_id} is not what its verdict says (its digest differs)"
+            raise FailedError.of(Code.OUTPUT_INVALID, message, shard_id=result.shard_id)
         return data
+
+
+def results_of(shard: ShardSpec, verdict: Verdict) -> tuple[PieceResult, ...]:
+    """A verdict as pieces in order: those of a divided shard, or one for the whole.
+
+    Raises `FailedError` (E-OUTPUT-INVALID) when they leave a gap or overlap.
+    """
+    if verdict.outcome is not Outcome.SPLIT:
+        whole = PieceResult(
+            first_item=shard.first_item,
+            items=shard.items,
+            outcome=verdict.outcome,
+            part=verdict.part,
+            failure=verdict.failure,
+            metrics=verdict.metrics,
+        )
+        return (whole,)
+    item = shard.first_item
+    for piece in verdict.pieces:
+        if piece.first_item != item:
+            break
+        item += piece.items
+    if item != shard.first_item + shard.items:
+        message = f"the pieces of shard {shard.shard_id} are not the whole of it"
+        raise FailedError.of(Code.OUTPUT_INVALID, message, shard_id=shard.shard_id)
+    return verdict.pieces
 
 
 def part_path(part: PartRef) -> BlobPath:

@@ -1,7 +1,7 @@
 """Plan a run: probe its inputs, cut their items into shards, write the plan down.
 
 1. A plan that has its index is whole: nothing is left to do.
-2. Read what was admitted, and how fast such work goes.
+2. Read what was admitted, and how fast such work goes. A replay has the plan of the run it replays.
 3. Let the workload's planner look into the inputs.
 4. Write the shards in pages, then the index. The index is created only if absent: of two planners at once one
    writes it, and since both cut the same shards it does not matter which.
@@ -17,6 +17,7 @@ from cpu_worker.documents import read
 from cpu_worker.inputs import opened_inputs
 from cpu_worker.pace import run_pace
 from cpu_worker.ports import Ports
+from cpu_worker.replay import plan_replay
 from dropscore import __version__
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode, encode_bytes
@@ -48,9 +49,13 @@ def plan_run(run_id: str, ports: Ports) -> None:
         if blobs.head(layout.plan_index(run_id)) is not None:
             return
         started = ports.clock.monotonic()
-        plan = _plan(admitted.result(), inputs, ports)
-    _check(run_id, plan)
-    index = _write(run_id, plan, ports, started)
+        admission = admitted.result()
+        if admission.replay_of is not None:
+            index = plan_replay(run_id, admission.replay_of, ports)
+        else:
+            plan = _plan(admission, inputs, ports)
+            _check(run_id, plan)
+            index = _write(run_id, plan, ports, started)
     ports.nudge(run_id, "planned")
     LOG.info(
         "Planned the run: %d items, shards: %d. %s",

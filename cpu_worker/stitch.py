@@ -23,21 +23,22 @@ from typing import Final
 from cpu_worker.digests import InputDigests
 from cpu_worker.documents import parsed, read
 from cpu_worker.inputs import opened_inputs
-from cpu_worker.parts import RunParts
+from cpu_worker.parts import NarrowTo, RunParts
 from cpu_worker.ports import Ports
 from cpu_worker.publish import upload_outputs
 from cpu_worker.report.compose import Findings, compose_receipt, compose_report
 from cpu_worker.report.ledger import Ledger
+from cpu_worker.space import room_for
 from dropscore.cloud.ports import BlobStore
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode, encode_bytes
 from dropscore.contracts.errors import ContractError
-from dropscore.contracts.plan import PlanIndex
+from dropscore.contracts.plan import Piece, PlanIndex, ShardSpec
 from dropscore.contracts.receipt import StitchResult
 from dropscore.contracts.report import Report
 from dropscore.contracts.request import AdmittedRun
 from dropscore.contracts.run import RunState
-from dropscore.workloads.base import InputFiles, Stitched, StitchRequest
+from dropscore.workloads.base import InputFiles, Stitched, StitchRequest, WorkloadDefinition, WorkloadOptions
 from dropscore.workloads.registry import options_type, resolve, workload
 
 LOG: Final = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ def stitch_run(run_id: str, ports: Ports) -> None:
         outputs=report.outputs,
         items_published=report.items_published,
         items_missing=report.items_missing,
+        failures=report.failures,
         notes=report.notes,
         metrics=report.metrics,
         duration_s=ports.clock.monotonic() - started,
@@ -95,20 +97,22 @@ def _stitch(known: _Known, ports: Ports, side: ThreadPoolExecutor, digests: Inpu
     """Make and upload the outputs and their report."""
     run_id = known.plan.run_id
     ledger = Ledger(known.state.created_at)
-    parts = RunParts(ports.blobs, known.plan, side)
-    parts.read_verdicts(ledger)
     definition = workload(known.admission.workload)
+    options = decode(options_type(definition), known.admission.options)
+    parts = RunParts(ports.blobs, known.plan, side, _narrow(definition, options, known.inputs))
+    parts.read_verdicts(ledger)
     with tempfile.TemporaryDirectory(prefix="dropscore-stitch-") as folder:
         request = StitchRequest(
             run_id=run_id,
-            options=decode(options_type(definition), known.admission.options),
+            options=options,
             inputs=known.inputs,
             plan=known.plan,
             shards=parts.shards,
             parts=parts,
             folder=Path(folder),
         )
-        stitched: Stitched = resolve(definition.stitcher)(request)
+        with room_for(Path(folder), parts.size_bytes):
+            stitched: Stitched = resolve(definition.stitcher)(request)
         upload_outputs(stitched.outputs, Path(folder), run_id, ports.blobs, side)
     findings = Findings(
         admission=known.admission,
@@ -123,6 +127,18 @@ def _stitch(known: _Known, ports: Ports, side: ThreadPoolExecutor, digests: Inpu
         finished_at=ports.clock.now(),
     )
     return _write_report(compose_report(findings), stitched, ports.blobs, side)
+
+
+def _narrow(definition: WorkloadDefinition, options: WorkloadOptions, inputs: InputFiles) -> NarrowTo:
+    """How shards of this run are narrowed to their pieces. Only a workload that can be asked has divided shards."""
+
+    def narrow(shard: ShardSpec, piece: Piece) -> ShardSpec:
+        if definition.narrow is None:
+            raise ValueError(f"shards of {definition.name} have no pieces")
+        spec: ShardSpec = resolve(definition.narrow)(shard, piece, options, inputs)
+        return spec
+
+    return narrow
 
 
 def _write_report(report: Report, stitched: Stitched, blobs: BlobStore, side: ThreadPoolExecutor) -> Report:

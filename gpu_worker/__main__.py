@@ -1,12 +1,25 @@
-"""`python -m gpu_worker`: see `gpu_worker.main`."""
+"""`python -m gpu_worker`: a keeper, which forks the worker at once (see `gpu_worker.keeper` and `gpu_worker.main`)."""
 
-import logging
 import os
 
-from gpu_worker.main import main
+from gpu_worker.keeper import Keeper
+from gpu_worker.lives import Life
+
+
+def live(life: Life) -> int:
+    """A worker, in a process of its own."""
+    from gpu_worker.main import main
+
+    return main(os.environ, life)
+
+
+def prepare() -> None:
+    """In the keeper, after the first death."""
+    from gpu_worker.main import prepare_for_others
+
+    prepare_for_others()
+
 
 if __name__ == "__main__":
-    code = main(os.environ)
-    logging.shutdown()
-    # Not sys.exit: a thread that hangs in a device's driver would keep the process, and its node, for ever.
-    os._exit(code)
+    # Not sys.exit: nothing is left to be done, and a task that does not end costs money.
+    os._exit(Keeper(live, prepare).run())

@@ -1,47 +1,80 @@
 """The first steps with a leased shard: what does it belong to, and is it to be scored at all?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
+from dropscore.contracts.quarantine import Attempt
+from dropscore.contracts.request import RunPolicy
+from gpu_worker.deaths import guilt, needs_solitude
 from gpu_worker.job import Job, Stop, StoppedError
+from gpu_worker.pieces import Pieces
 from gpu_worker.runs import CancelMarks, RunContext, Runs
-from gpu_worker.verdicts import Verdicts
 
 
 class Admission:
-    """Looks at a shard before any work is done on it. `lease_seen` is told the lease that its run asks for."""
+    """Looks at a shard before any work is done on it. `lease_for` turns the lease its run asks for into ours."""
 
-    def __init__(
-        self, runs: Runs, marks: CancelMarks, verdicts: Verdicts, *, lease_seen: Callable[[float], None]
-    ) -> None:
+    def __init__(self, runs: Runs, marks: CancelMarks, pieces: Pieces, *, lease_for: Callable[[float], float]) -> None:
         self._runs = runs
         self._marks = marks
-        self._verdicts = verdicts
-        self._lease_seen = lease_seen
+        self._pieces = pieces
+        self._lease_for = lease_for
 
     def __call__(self, job: Job) -> RunContext:
         """The run of a shard.
 
-        Raises `StoppedError` when the run was cancelled or the shard is settled already, and `FailedError`
-        (E-SHARD-POISON) when it was delivered more often than its run allows: its workers did not live to say why.
+        Raises `StoppedError` when the run was cancelled or the shard is settled or divided already, and `FailedError`
+        when it ended its workers (E-SHARD-POISON, E-ITEM-DEADLINE), by the records they left, or because it was
+        delivered too often without anybody telling what became of it.
         """
         context = self._runs.context(job.run_id)
         job.context = context
         policy = context.run.policy
-        self._lease_seen(policy.lease_s)
-        if policy.lease_s != job.lease.lease_s:
-            job.lease.extend(policy.lease_s)
+        lease_s = self._lease_for(policy.lease_s)
+        if lease_s != job.lease.lease_s:
+            job.lease.extend(lease_s)
         if self._marks.cancelled(job.run_id):
             raise StoppedError(Stop.CANCELLED)
-        deliveries = job.lease.message.dequeue_count
-        again = deliveries > 1 or job.message.generation > 0
-        if again and self._verdicts.exists(job.run_id, job.shard_id):
-            raise StoppedError(Stop.SETTLED)
-        if deliveries > policy.shard_attempts:
-            raise FailedError.of(
-                Code.SHARD_POISON,
-                f"the shard was delivered {policy.shard_attempts} times and never settled: it ends its workers",
-                shard_id=job.shard_id,
-            )
+        if self._marks.suspended(job.run_id):
+            raise StoppedError(Stop.SUSPENDED)
+        if job.lease.message.dequeue_count > 1 or job.lease.tried or job.message.generation > 0:
+            self._look_back(job, policy)
         return context
+
+    def _look_back(self, job: Job, policy: RunPolicy) -> None:
+        """What earlier deliveries came to."""
+        whole = job.message.model_copy(update={"piece": None})
+        if self._pieces.settled(job.message) or (job.message.piece is not None and self._pieces.settled(whole)):
+            raise StoppedError(Stop.SETTLED)
+        if self._pieces.divided(job.message):
+            raise StoppedError(Stop.DIVIDED)
+        attempts = self._pieces.attempts.on(job.message)
+        self._require_known_end(job, policy, attempts)
+        self._require_innocence(job, policy, attempts)
+        job.alone = needs_solitude(attempts)
+        job.one_by_one = job.message.piece is not None and any(one.death for one in attempts)
+
+    def _require_innocence(self, job: Job, policy: RunPolicy, attempts: Sequence[Attempt]) -> None:
+        """It is given up when its workers ended with it too often."""
+        found = guilt(job.message.range, attempts, deaths=policy.deaths)
+        if found is None:
+            return
+        job.judged, error = True, FailedError(found.failure)
+        if found.suspects is not None:
+            job.blame(error, found.suspects)
+        raise error
+
+    def _require_known_end(self, job: Job, policy: RunPolicy, attempts: Sequence[Attempt]) -> None:
+        """Workers that failed, or whose keeper outlived them, left a record; more that left none ended with it."""
+        recorded = [one for one in attempts if one.range == job.message.range]
+        unexplained = job.lease.message.dequeue_count - len(recorded)
+        if unexplained <= policy.shard_attempts:
+            return
+        error = FailedError.of(
+            Code.SHARD_POISON,
+            f"it was delivered {unexplained - 1} times and never settled: it ends its workers",
+            shard_id=job.shard_id,
+        )
+        job.blame(error, ())
+        raise error

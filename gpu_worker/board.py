@@ -40,6 +40,8 @@ class Board:
         self._for_lanes = threading.Condition(self._lock)
         self._for_worker = threading.Condition(self._lock)
         self._jobs: list[Job] = []
+        self._queued: list[Job] = []
+        """Those that are to be alone, and are not yet."""
         self._running = 0
         self._idle_since: float | None = None
         self._item_s: float | None = None
@@ -65,6 +67,8 @@ class Board:
         with self._lock:
             sources = sum(job.batches is None for job in self._jobs)
             if self._closed or sources >= self._most_sources or len(self._jobs) >= self._most_jobs:
+                return 0
+            if any(job.alone for job in self._jobs):
                 return 0
             unfinished = [job for job in self._jobs if job.remaining]
             if not unfinished:
@@ -96,6 +100,20 @@ class Board:
                 self._wake_stages(job)
 
     # --- for a shard's source
+
+    def await_turn(self, job: Job) -> None:
+        """Wait, if the shard is to be alone, until all others have ended, but for those that wait for the same."""
+        with self._lock:
+            if not job.alone:
+                return
+            self._queued.append(job)
+            self._wake_queued()
+            try:
+                while job.stop is None and not self._is_alone(job):
+                    job.for_source.wait()
+            finally:
+                self._queued.remove(job)
+            job.check()
 
     def put(self, job: Job, batch: Batch) -> None:
         """Hand on a preprocessed batch; waits while enough of them wait for a lane."""
@@ -173,11 +191,18 @@ class Board:
 
     # --- inside the lock
 
+    def _is_alone(self, job: Job) -> bool:
+        return self._queued[0] is job and all(other in self._queued for other in self._jobs)
+
     def _wake_stages(self, job: Job) -> None:
         job.for_source.notify_all()
         job.for_sink.notify_all()
         self._for_lanes.notify_all()
         self._for_worker.notify_all()
+
+    def _wake_queued(self) -> None:
+        for job in self._queued:
+            job.for_source.notify_all()
 
     def _drop_if_ended(self, job: Job) -> None:
         if job.stages == 0 and job.running == 0 and job in self._jobs:
@@ -185,6 +210,7 @@ class Board:
             job.results.clear()
             self._ended(job)
             self._wake_stages(job)
+            self._wake_queued()
 
     def _count(self, job: Job, change: int) -> None:
         """Count batches in lanes, and note since when there are fewer than there could be."""

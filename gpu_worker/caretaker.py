@@ -33,9 +33,11 @@ class Watch:
         self._stop(Stop.LEASE_LOST, [job for job in jobs if not job.lease.held])
         now = self.clock.monotonic()
         for job in jobs:
-            late = [what for what, limit in list(job.at_work.items()) if now > limit]
+            late = {what: work for what, work in list(job.at_work.items()) if now > work.until}
             if late:
                 log.error("Hangs while %s.", ", ".join(late), extra={**job.fields, "action": "hung"})
+                for work in late.values():
+                    job.lease.note.late(work.note)
                 self.hung()
 
     def _stop(self, reason: Stop, jobs: list[Job]) -> None:

@@ -4,6 +4,7 @@ import traceback
 
 from dropscore.contracts.errors import ContractError, DropscoreError, FailedError, TransientCloudError
 from dropscore.contracts.failures import Code, Failure, failure
+from dropscore.contracts.refusals import refusal_of
 
 OUT_OF_MEMORY_TYPES = frozenset({"OutOfMemoryError", "MemoryError"})
 """torch's own (also under `torch.cuda`) and Python's, by name: this module does not import torch."""
@@ -34,16 +35,21 @@ def cause_of(error: BaseException) -> Failure:
     """The failure that an exception means."""
     if isinstance(error, FailedError):
         return error.failure
-    if isinstance(error, TransientCloudError):
-        return failure(Code.STORAGE_UNAVAILABLE, f"storage did not answer: {error}")
+    if isinstance(error, DropscoreError):
+        return refusal_of(error) or _of_ours(error)
     if is_out_of_memory(error):
         return failure(Code.OUT_OF_MEMORY, detail=trace_of(error))
     if is_device_lost(error):
         return failure(Code.DEVICE_LOST, detail=trace_of(error))
+    return failure(Code.INTERNAL, f"{type(error).__name__}: {error}"[:500], detail=trace_of(error))
+
+
+def _of_ours(error: DropscoreError) -> Failure:
+    if isinstance(error, TransientCloudError):
+        return failure(Code.STORAGE_UNAVAILABLE, f"storage did not answer: {error}")
     if isinstance(error, ContractError):
         return failure(Code.INTERNAL, f"what storage holds of this run does not fit this worker: {error}")
-    message = str(error) if isinstance(error, DropscoreError) else f"{type(error).__name__}: {error}"
-    return failure(Code.INTERNAL, message[:500], detail=trace_of(error))
+    return failure(Code.INTERNAL, str(error)[:500], detail=trace_of(error))
 
 
 def trace_of(error: BaseException) -> str:

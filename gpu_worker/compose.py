@@ -7,6 +7,8 @@ import torch
 import dropscore
 from dropscore.cloud.block_cache import BlockCache
 from dropscore.cloud.input_files import BlobInputFiles
+from dropscore.contracts.codec import encode
+from dropscore.contracts.verdict import WorkerFacts
 from dropscore.models.registry import ModelRegistry
 from dropscore.workloads.registry import workload
 from gpu_worker.admission import Admission
@@ -17,11 +19,13 @@ from gpu_worker.job import Job
 from gpu_worker.loading import Models, PackageShelf
 from gpu_worker.model_cache import ModelCache
 from gpu_worker.pace import Pace
+from gpu_worker.pieces import Pieces
 from gpu_worker.probe import Probe
 from gpu_worker.profiles import Profiles
 from gpu_worker.runner import runner_for
 from gpu_worker.runs import FindWorkload, Runs
 from gpu_worker.settle import Settling
+from gpu_worker.signs import Signs
 from gpu_worker.stages import Stages
 from gpu_worker.verdicts import Identity, Verdicts
 from gpu_worker.worker import Desk, Scoring
@@ -55,7 +59,9 @@ def compose_scoring(
         code_version=dropscore.__version__,
         torch_version=torch.__version__,
     )
-    verdicts = Verdicts(desk.blobs, desk.clock, identity)
+    _introduce(desk, found, identity)
+    pieces = Pieces(desk.blobs, desk.queue, desk.clock)
+    verdicts = Verdicts(desk.blobs, desk.clock, pieces, identity, cancelled=desk.marks.cancelled_by_now)
     models = Models(
         engine,
         ModelCache(model_budget_bytes or int(found.memory_bytes * MODEL_SHARE), engine.free),
@@ -70,13 +76,14 @@ def compose_scoring(
             board=board,
             engine=engine,
             clock=desk.clock,
-            admit=_admission(desk, verdicts, find_workload),
+            admit=_admission(desk, pieces, find_workload),
             load=models.acquire,
         ),
         models=models,
-        settling=Settling(desk.queue, desk.clock, verdicts, worker=name),
+        settling=Settling(desk.queue, desk.clock, verdicts, pieces, worker=name),
         pace=Pace(desk.blobs, desk.clock, device_kind=found.kind, lanes=found.lanes),
         lanes=found.lanes,
+        signs=Signs(desk.blobs, desk.clock, board, worker=name, device=found.title),
     )
 
 
@@ -87,7 +94,18 @@ def sources(device: Device) -> int:
     return max(2, device.lanes if device.is_cpu else min(MOST_CUDA_SOURCES, usable_cores()))
 
 
-def _admission(desk: Desk, verdicts: Verdicts, find_workload: FindWorkload) -> Admission:
+def _introduce(desk: Desk, device: Device, identity: Identity) -> None:
+    """Note in the will who works on what."""
+    worker = WorkerFacts(
+        worker=identity.name,
+        device=identity.device,
+        code_version=identity.code_version,
+        torch_version=identity.torch_version,
+    )
+    desk.will.introduce(desk.will.facts | {"worker": encode(worker), "device": str(device.torch_device)})
+
+
+def _admission(desk: Desk, pieces: Pieces, find_workload: FindWorkload) -> Admission:
     cache = BlockCache(desk.blobs, desk.clock, budget_bytes=INPUT_BYTES)
     runs = Runs(
         desk.blobs,
@@ -95,7 +113,8 @@ def _admission(desk: Desk, verdicts: Verdicts, find_workload: FindWorkload) -> A
         find_workload=find_workload,
     )
 
-    def lease_seen(lease_s: float) -> None:
-        desk.lanes.lease_s = lease_s
+    def lease_for(lease_s: float) -> float:
+        desk.lanes.lease_s = desk.lease_for(lease_s)
+        return desk.lanes.lease_s
 
-    return Admission(runs, desk.marks, verdicts, lease_seen=lease_seen)
+    return Admission(runs, desk.marks, pieces, lease_for=lease_for)

@@ -1,25 +1,45 @@
 """Puts the worker's storage side together. Imports no torch."""
 
+from dropscore.cloud.bell import Bell
 from dropscore.cloud.ports import BlobStore, Clock, MessageQueue
 from dropscore.contracts.request import RunPolicy
+from gpu_worker.junk import Junk
 from gpu_worker.lanes import Lanes
 from gpu_worker.leases import Heartbeat
 from gpu_worker.nudges import Nudges
 from gpu_worker.run_logs import RunLogs
 from gpu_worker.runs import CancelMarks
+from gpu_worker.will import Will
 from gpu_worker.worker import Desk
 
 
-def compose_desk(blobs: BlobStore, queue: MessageQueue, clock: Clock, logs: RunLogs) -> Desk:
-    """Everything that talks to storage and knows nothing of devices."""
+def compose_desk(
+    blobs: BlobStore, queue: MessageQueue, clock: Clock, logs: RunLogs, *, will: Will | None = None, shaky: bool = False
+) -> Desk:
+    """Everything that talks to storage and knows nothing of devices. Without a `will` nobody reads it later."""
+    will = will or Will()
     heartbeat = Heartbeat(clock)
-    return Desk(
+    junk = Junk(blobs, queue, clock, worker=logs.worker)
+    desk = Desk(
         blobs=blobs,
         queue=queue,
         clock=clock,
-        lanes=Lanes(queue, clock, lease_s=RunPolicy().lease_s, keep=heartbeat.keep),
+        lanes=Lanes(
+            queue,
+            clock,
+            lease_s=RunPolicy().lease_s,
+            keep=heartbeat.keep,
+            will=will,
+            bell=Bell(blobs).rang,
+            junk=junk,
+        ),
+        junk=junk,
         heartbeat=heartbeat,
         nudges=Nudges(queue, clock),
         marks=CancelMarks(blobs, clock),
         logs=logs,
+        will=will,
+        shaky=shaky,
     )
+    desk.lanes.lease_s = desk.lease_for(desk.lanes.lease_s)
+    return desk

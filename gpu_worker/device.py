@@ -42,14 +42,28 @@ def find_device(wanted: str, lanes: int = 0) -> Device:
     """The device of a setting: `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`; lanes 0: as it suggests.
 
     Sets torch up for it: one thread for each lane, algorithms that give the same bits each time.
-    Raises `FailedError` (E-WORKERS-UNAVAILABLE) when there is no such device or this torch has no code for it.
+    Raises `FailedError` (E-WORKERS-UNAVAILABLE) when there is no such device, its driver does not fit this torch, or
+    this torch has no code for it.
     """
     torch.set_num_threads(1)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available() and not _idle_gpu()):
         return _cpu(lanes or usable_cores())
     return _cuda("cuda" if wanted == "auto" else wanted, lanes or 1)
+
+
+def _idle_gpu() -> bool:
+    """Whether there is a GPU that this torch was built for and cannot use: its driver does not fit. Scoring on the
+    processor of a GPU machine instead would only be slow and dear.
+    """
+    return torch.version.cuda is not None and _driver() is not None
+
+
+def _driver() -> str | None:
+    """The version of NVIDIA's driver; None where there is none."""
+    found = re.search(r"Kernel Module\D*([\d.]+)", _first_line("/proc/driver/nvidia/version"))
+    return found[1] if found else None
 
 
 def usable_cores() -> int:
@@ -77,7 +91,9 @@ def _cpu(lanes: int) -> Device:
 def _cuda(name: str, lanes: int) -> Device:
     if not torch.cuda.is_available():
         raise FailedError.of(
-            Code.WORKERS_UNAVAILABLE, f"there is no device {name}: torch {torch.__version__} sees no GPU"
+            Code.WORKERS_UNAVAILABLE,
+            f"there is no device {name}: torch {torch.__version__}, built for CUDA {torch.version.cuda}, sees no GPU; "
+            f"the driver here is {_driver() or 'absent'}",
         )
     device = torch.device(name, torch.cuda.current_device()) if name == "cuda" else torch.device(name)
     if (device.index or 0) >= torch.cuda.device_count():

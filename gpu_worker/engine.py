@@ -6,7 +6,7 @@ cut inside a shard, precision and layout from the stored profile. How many lanes
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -89,10 +89,15 @@ class Engine:
         """Predict a batch as it is, for the probe."""
         return self._try(profile, scorer, batch, len(batch), check)
 
-    def require_finite(self, result: Any, item: int) -> None:
-        """Raise `FailedError` (E-OUTPUT-INVALID) for a result that holds NaN or an infinity."""
-        if isinstance(result, torch.Tensor) and result.is_floating_point() and not result.isfinite().all():
-            raise FailedError.of(Code.OUTPUT_INVALID, item=item)
+    def require_finite(self, result: Any, items: Sequence[int]) -> None:
+        """Raise `FailedError` (E-OUTPUT-INVALID), with `item` set, for the first result that holds NaN or an infinity.
+
+        `result` is (N, ...), one row for each of `items`.
+        """
+        if not isinstance(result, torch.Tensor) or not result.is_floating_point() or result.isfinite().all():
+            return
+        good = result.isfinite().reshape(len(items), -1).all(dim=1).tolist()
+        raise FailedError.of(Code.OUTPUT_INVALID, item=items[good.index(False)])
 
     def free(self) -> None:
         """Hand cached memory back to the device."""

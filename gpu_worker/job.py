@@ -2,14 +2,14 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
 from dropscore.contracts.errors import DropscoreError
-from dropscore.contracts.plan import ShardMessage
+from dropscore.contracts.plan import ShardMessage, ShardSpec
 from dropscore.contracts.request import RunPolicy
 from dropscore.workloads.base import Item, PartFile, Scorer
 from gpu_worker.leases import Lease
@@ -23,8 +23,12 @@ class Stop(StrEnum):
     FAILED = "failed"
     """Something went wrong: `Job.error`."""
     CANCELLED = "cancelled"
+    SUSPENDED = "suspended"
+    """Nothing is begun for its run now; its shards are put on the queue again when it goes on."""
     SETTLED = "settled"
     """It has a verdict already."""
+    DIVIDED = "divided"
+    """It was divided before: its pieces are scored instead."""
     LEASE_LOST = "lease_lost"
     LEAVING = "leaving"
     """The worker was told to go."""
@@ -59,6 +63,21 @@ class Batch:
     tensor: Any
     """(N, ...) on the host, as `Scorer.preprocess` gave it."""
 
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """Its items, 0-based over the run."""
+        return tuple(item.index for item in self.items)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtWork:
+    """Items that a stage is working on, and the monotonic time at which it will have taken too long."""
+
+    items: tuple[int, ...]
+    until: float
+    note: int | None
+    """Where it stands in the will."""
+
 
 class Pending(Protocol):
     """A result that the device may still be working on."""
@@ -78,6 +97,14 @@ class Job:
     started_on: str
     """UTC text."""
     context: RunContext | None = None
+    alone: bool = False
+    """Whether no other is to be under way with it, because one like it has ended a worker's process."""
+    one_by_one: bool = False
+    """Whether its items are to be predicted one at a time, so that the one that ends a worker's process is known."""
+    judged: bool = False
+    """Whether it is given up by what earlier attempts came to, and was not tried this time."""
+    shard: ShardSpec = field(init=False)
+    """What is scored: the message's shard, or just the piece of it that is asked for."""
     model: Loaded | None = None
     scorer: Scorer | None = None
     part: PartFile | None = None
@@ -85,8 +112,10 @@ class Job:
     megapixels: float = 0.0
     setup_s: float = 0.0
     """Opening the source and closing the sink."""
-    at_work: dict[str, float] = field(default_factory=dict)
-    """What is being worked on right now, and the monotonic time at which it will have taken too long."""
+    at_work: dict[str, AtWork] = field(default_factory=dict)
+    """What is being worked on right now, by stage."""
+    blamed: list[tuple[BaseException, tuple[int, ...]]] = field(default_factory=list)
+    """What was raised in the middle of work, and the items that were being worked on."""
 
     ready: deque[Batch] = field(default_factory=deque)  # B
     results: dict[int, tuple[Batch, Pending]] = field(default_factory=dict)  # B
@@ -101,6 +130,9 @@ class Job:
     for_source: threading.Condition = field(default_factory=threading.Condition)  # B
     for_sink: threading.Condition = field(default_factory=threading.Condition)  # B
 
+    def __post_init__(self) -> None:
+        self.shard = self.message.shard
+
     @property
     def run_id(self) -> str:
         """The run's id."""
@@ -112,16 +144,25 @@ class Job:
         return self.message.shard.shard_id
 
     @property
+    def items(self) -> range:
+        """The items that are scored, 0-based over the run."""
+        asked = self.message.range
+        return range(asked.first_item, asked.end)
+
+    @property
     def fields(self) -> dict[str, object]:
         """What every log line about this shard says."""
-        return {"run_id": self.run_id, "shard_id": self.shard_id}
+        fields: dict[str, object] = {"run_id": self.run_id, "shard_id": self.shard_id}
+        if self.message.piece is not None:
+            fields |= {"first_item": self.message.piece.first_item, "items": self.message.piece.items}
+        return fields
 
     @property
     def remaining(self) -> int:
         """Items that no lane has predicted yet; 0 when nothing more will come."""
         if self.stop is not None or (self.batches is not None and not self.ready and not self.running):
             return 0
-        return max(1, self.message.shard.items - self.predicted)
+        return max(1, self.message.range.items - self.predicted)
 
     def time_of(self, index: int) -> ItemTime:
         """The times of one item."""
@@ -132,15 +173,40 @@ class Job:
         """Whether all is predicted, and only the rest of encoding and publishing is left."""
         return self.stop is None and self.batches is not None and not self.ready and not self.running
 
+    @property
+    def suspects(self) -> tuple[int, ...] | None:
+        """The items that the shard's failure is about, () for any of them; None when it is about none."""
+        return next((items for error, items in self.blamed if error is self.error), None)
+
     @contextmanager
-    def working(self, what: str, now: float, items: int = 1) -> Iterator[None]:
-        """Note that something is being worked on which may take the run's longest time for an item, for each."""
+    def working(self, what: str, now: float, items: Collection[int]) -> Iterator[None]:
+        """Note that these items are being worked on, together, which may take the run's longest time for an item.
+
+        What is raised meanwhile is blamed on them.
+        """
         limit_s = self.context.run.policy.item_deadline_s if self.context else RunPolicy().item_deadline_s
-        self.at_work[what] = now + limit_s * items
+        with self.noting(what, now, items) as note:
+            self.at_work[what] = AtWork(items=tuple(items), until=now + limit_s, note=note)
+            try:
+                yield
+            except Exception as error:
+                self.blame(error, items)
+                raise
+            finally:
+                del self.at_work[what]
+
+    @contextmanager
+    def noting(self, what: str, now: float, items: Collection[int]) -> Iterator[int | None]:
+        """Note in the will, and nowhere else, that these items are being worked on."""
+        note = self.lease.note.begin(what, range(min(items), max(items) + 1), now)
         try:
-            yield
+            yield note
         finally:
-            del self.at_work[what]
+            self.lease.note.finish(note)
+
+    def blame(self, error: BaseException, items: Collection[int]) -> None:
+        """Note which items an error is about; none of them means any of the shard's."""
+        self.blamed.append((error, tuple(items)))
 
     def check(self) -> None:
         """Raise `StoppedError` when this shard is to stop."""

@@ -1,12 +1,18 @@
 """Which messages to take: urgent first at every shard, as many in a call as a few seconds of work."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from dropscore.cloud.ports import Clock, MessageQueue, QueueMessage
+from dropscore.contracts.errors import DropscoreError, LeaseLostError
 from dropscore.contracts.names import LANE_QUEUES, Lane, QueueName
+from gpu_worker.junk import FLOOD_LEASE_S, Junk
 from gpu_worker.leases import Lease
+from gpu_worker.will import Will
+
+log = logging.getLogger(__name__)
 
 MOST_PER_CALL = 32
 BUFFER_S = 4.0
@@ -20,8 +26,10 @@ BUSY_WAIT_MOST_S = 2.0
 """Wait between two rounds while a shard could start and others are still under way: it grows with each in vain."""
 FULL_WAIT_S = 5.0
 """Wait between two rounds that only fill the buffer, because no shard could start."""
-IDLE_REQUESTS_PER_S = 4.0
-"""Most requests of an idle worker, over all lanes."""
+IDLE_REQUESTS_PER_S = 2.5
+"""Most requests of an idle worker, over all lanes and the bell."""
+BELL_EVERY_S = 0.6
+"""Time between two looks at the bell, once the lanes are asked less often than that."""
 OFFPEAK_EVERY = 4
 """Idle rounds for each look at the lowest lane."""
 
@@ -53,12 +61,32 @@ class Wanted:
 class Lanes:
     """The local buffer of leased messages, filled from the three lanes. Used by one thread."""
 
-    def __init__(self, queue: MessageQueue, clock: Clock, *, lease_s: float, keep: Callable[[Lease], None]) -> None:
+    def __init__(
+        self,
+        queue: MessageQueue,
+        clock: Clock,
+        *,
+        lease_s: float,
+        keep: Callable[[Lease], None],
+        will: Will,
+        bell: Callable[[], bool] | None = None,
+        junk: Junk | None = None,
+    ) -> None:
+        """`bell` says whether somebody has told of coming work since it was last called; without one the lanes are
+        asked the more often. `junk` takes what cannot be read; without it nobody looks at what a message says.
+        """
         self.lease_s = lease_s
         """Lease asked for; that of the last run seen, so that few leases have to be changed."""
         self._queue = queue
         self._clock = clock
         self._keep = keep
+        self._will = will
+        self._bell = bell
+        self._junk = junk
+        self.flooded = False
+        """Whether the last messages that came were among such as nobody can read."""
+        self._look_at = float("-inf")
+        """When the bell is to be looked at next."""
         self._held: dict[QueueName, deque[Lease]] = {queue: deque() for queue in RANK}
         self._urgent_empty_at = float("-inf")
         """When the urgent lane was last seen to have no more."""
@@ -77,8 +105,25 @@ class Lanes:
         if self._held[URGENT]:
             return self._held[URGENT].popleft()
         if len(self) and not self._urgent_is_empty():
-            self._receive(URGENT, 1)
+            self._look_for_urgent()
         return next((leases.popleft() for leases in self._held.values() if leases), None)
+
+    def add(self, message: QueueMessage, *, leased_at: float, lease_s: float) -> Lease:
+        """Hold a leased message."""
+        lease = Lease(
+            message, queue=self._queue, clock=self._clock, leased_at=leased_at, lease_s=lease_s, will=self._will
+        )
+        self._held[message.queue].append(lease)
+        self._keep(lease)
+        return lease
+
+    def _look_for_urgent(self) -> None:
+        """Look at the urgent lane; one that does not answer keeps nothing of the others from starting."""
+        try:
+            self._receive(URGENT, 1)
+        except DropscoreError as error:
+            log.warning("Cannot look for urgent work: %s", error, extra={"action": "lease_failed"})
+            self._urgent_empty_at = self._clock.monotonic()
 
     def fill(self, wanted: Wanted) -> bool:
         """Lease messages if the buffer is low and it is time to ask; True when any came.
@@ -90,13 +135,14 @@ class Lanes:
             return False
         self._asked_at = self._clock.monotonic()
         found = self._ask(min(MOST_PER_CALL, wanted.room + ahead), idle=wanted.idle)
+        self.flooded = self.flooded and found
         self._plan_next(wanted, found=found)
         return found
 
     @property
     def wait_s(self) -> float:
         """Seconds until the next round may be asked for: from 10 ms on when work has just ended, longer when idle."""
-        return max(0.0, self._ask_at - self._clock.monotonic())
+        return max(0.0, min(self._ask_at, self._next_look_at()) - self._clock.monotonic())
 
     def drain(self) -> Iterable[Lease]:
         """Take all held messages out, to give them back."""
@@ -110,7 +156,21 @@ class Lanes:
         if wanted.idle and not self._was_idle:
             return True
         turned = wanted.room > 0 and not self._had_room
-        return now >= self._ask_at or (turned and now - self._asked_at >= self._busy_wait_s)
+        return now >= self._ask_at or (turned and now - self._asked_at >= self._busy_wait_s) or self._is_called(now)
+
+    def _next_look_at(self) -> float:
+        """When the bell is to be looked at; never while the lanes are asked as often anyway."""
+        return float("inf") if self._bell is None or self._wait_s <= BELL_EVERY_S else self._look_at
+
+    def _is_called(self, now: float) -> bool:
+        """Whether the bell was rung. Then the lanes are asked at once, and as often as after work."""
+        if self._bell is None or now < self._next_look_at():
+            return False
+        self._look_at = now + BELL_EVERY_S
+        if not self._bell():
+            return False
+        self._wait_s = 0.0
+        return True
 
     def _ask(self, count: int, *, idle: bool) -> bool:
         for queue in self._round(idle):
@@ -125,7 +185,7 @@ class Lanes:
         """The lanes to ask in this round: urgent unless it was just seen empty, the lowest only now and then unless
         it has just been giving work.
         """
-        if idle or not self._urgent_is_empty():
+        if (idle and not self.flooded) or not self._urgent_is_empty():
             yield URGENT
         yield from (queue for queue in LOWER if queue is not LOWEST)
         gives = self._last_found is LOWEST and self._empty_rounds < OFFPEAK_EVERY
@@ -145,6 +205,7 @@ class Lanes:
         elif wanted.idle:
             self._wait_s = min(self._longest_wait_s(), max(FIRST_WAIT_S, self._wait_s * WAIT_GROWTH))
             pause_s = self._wait_s
+            self._look_at = self._asked_at + BELL_EVERY_S
         elif wanted.room:
             pause_s = self._busy_wait_s
             self._busy_wait_s = min(BUSY_WAIT_MOST_S, self._busy_wait_s * WAIT_GROWTH)
@@ -156,18 +217,46 @@ class Lanes:
 
     def _longest_wait_s(self) -> float:
         requests_per_round = len(RANK) - 1 + 1 / OFFPEAK_EVERY
-        return requests_per_round / IDLE_REQUESTS_PER_S
+        looks_per_s = 0.0 if self._bell is None else 1 / BELL_EVERY_S
+        return requests_per_round / (IDLE_REQUESTS_PER_S - looks_per_s)
 
     def _receive(self, queue: QueueName, count: int) -> bool:
+        """Lease up to `count` messages that can be read. In a flood as many are taken in a call as it gives, and for
+        long; what can be read among them is held as ever, its lease cut by the first heartbeat, or given back.
+        """
         leased_at = self._clock.monotonic()
-        messages = self._queue.receive(queue, count=count, lease_s=self.lease_s)
+        asked, lease_s = (MOST_PER_CALL, FLOOD_LEASE_S) if self.flooded else (count, self.lease_s)
+        messages = self._queue.receive(queue, count=asked, lease_s=lease_s)
         if queue is URGENT:
-            self._urgent_empty_at = leased_at if len(messages) < count else float("-inf")
-        for message in messages:
-            self._held[queue].append(self._lease(message, leased_at))
+            self._urgent_empty_at = leased_at if len(messages) < asked else float("-inf")
+        readable = self._sorted(messages, leased_at + lease_s)
+        for number, message in enumerate(readable):
+            if number < count or not self._give_back(message):
+                self.add(message, leased_at=leased_at, lease_s=self.lease_s)
+        if messages:
+            self.flooded = len(readable) < len(messages)
         return bool(messages)
 
-    def _lease(self, message: QueueMessage, leased_at: float) -> Lease:
-        lease = Lease(message, queue=self._queue, clock=self._clock, leased_at=leased_at, lease_s=self.lease_s)
-        self._keep(lease)
-        return lease
+    def _give_back(self, message: QueueMessage) -> bool:
+        """Let others have a message that is more than was wanted; False when it has to be held after all."""
+        try:
+            self._queue.extend(message, lease_s=0)
+        except LeaseLostError:
+            return True
+        except DropscoreError as error:
+            log.warning("A message was not given back: %s", error, extra={"action": "release_failed"})
+            return False
+        return True
+
+    def _sorted(self, messages: list[QueueMessage], leased_until: float) -> list[QueueMessage]:
+        """The messages that can be read; the others are out of the way."""
+        if self._junk is None:
+            return messages
+        readable = []
+        for message in messages:
+            reason = self._junk.reason(message, flooded=self.flooded)
+            if reason is None:
+                readable.append(message)
+            else:
+                self._junk.take(message, reason, leased_until=leased_until)
+        return readable

@@ -1,10 +1,12 @@
-"""Leases of messages, and the heartbeat that keeps them."""
+"""Leases of messages, and the heartbeat that keeps them. Each is noted in the process's will while it is ours."""
 
 import logging
 import threading
+from collections.abc import Callable
 
 from dropscore.cloud.ports import Clock, MessageQueue, QueueMessage
-from dropscore.contracts.errors import LeaseLostError, TransientCloudError
+from dropscore.contracts.errors import DropscoreError, LeaseLostError
+from gpu_worker.will import Will
 
 log = logging.getLogger(__name__)
 
@@ -19,15 +21,28 @@ class Lease:
     """
 
     def __init__(
-        self, message: QueueMessage, *, queue: MessageQueue, clock: Clock, leased_at: float, lease_s: float
+        self, message: QueueMessage, *, queue: MessageQueue, clock: Clock, leased_at: float, lease_s: float, will: Will
     ) -> None:
         self.message = message
+        self.tried = False
+        """Whether an earlier life of this worker began with it, under the same delivery."""
+        self.note = will.hold(
+            queue=message.queue.value,
+            message_id=message.message_id,
+            receipt=message.receipt,
+            body=message.body,
+            deliveries=message.dequeue_count,
+            since=leased_at,
+            lease_s=lease_s,
+        )
         self._queue = queue
         self._clock = clock
         self._lock = threading.Lock()
         self._ours = True
         self._since = leased_at
         self._lease_s = lease_s
+        self.sooner: Callable[[], None] | None = None
+        """Called when the lease is to be extended sooner than it was."""
 
     @property
     def held(self) -> bool:
@@ -58,8 +73,13 @@ class Lease:
                 self.message = self._queue.extend(self.message, lease_s=wanted_s)
             except LeaseLostError:
                 self._ours = False
+                self.note.end()
                 raise
+            self.note.extended(self.message.receipt, now, wanted_s)
+            shorter = wanted_s < self._lease_s
             self._since, self._lease_s = now, wanted_s
+        if shorter and self.sooner is not None:
+            self.sooner()
 
     def confirm(self) -> None:
         """Make sure that the message is ours right now, asking storage only if the lease has run out.
@@ -79,6 +99,8 @@ class Lease:
                 self._queue.extend(self.message, lease_s=delay_s)
             except LeaseLostError:
                 return
+            finally:
+                self.note.end()
 
     def delete(self) -> bool:
         """Take the message off its queue; False when it was not ours any more."""
@@ -87,6 +109,7 @@ class Lease:
                 return False
             deleted = self._queue.delete(self.message)
             self._ours = False
+            self.note.end()
             return deleted
 
 
@@ -114,6 +137,7 @@ class Heartbeat:
 
     def keep(self, lease: Lease) -> None:
         """Extend this lease from now on."""
+        lease.sooner = self._wake
         with self._changed:
             self._leases.add(lease)
             self._changed.notify()
@@ -131,6 +155,10 @@ class Heartbeat:
             if lease.next_beat <= self._clock.monotonic():
                 self._extend(lease)
 
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify()
+
     def _extend(self, lease: Lease) -> None:
         """A lease that is lost is dropped here; who works under it sees that it is not held."""
         try:
@@ -138,7 +166,7 @@ class Heartbeat:
         except LeaseLostError:
             log.warning("A lease was lost.", extra={"action": "lease_lost", "message_id": lease.message.message_id})
             self.forget(lease)
-        except TransientCloudError as error:
+        except DropscoreError as error:
             log.warning("A heartbeat failed: %s", error, extra={"action": "heartbeat_failed"})
 
     def _run(self) -> None:

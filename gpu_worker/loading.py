@@ -3,9 +3,15 @@
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
 
 from dropscore.contracts.measured import ExecutionProfile
+from dropscore.contracts.plan import ShardSpec
 from dropscore.contracts.request import ModelRef
 from dropscore.models.package import LoadedPackage
 from dropscore.workloads.base import Item, LoadRequest, Scorer
@@ -28,6 +34,35 @@ WARM_S = 1.5
 
 type ReadPackage = Callable[[ModelRef], LoadedPackage]
 """Reads and checks a package. Raises `FailedError` (E-MODEL-UNKNOWN, E-MODEL-INVALID, E-MODEL-UNSAFE)."""
+
+
+type Trying = Callable[[], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class OnTrial:
+    """A scorer that is tried on an item. What goes wrong there is about the item, and not about the model."""
+
+    scorer: Scorer
+    trying: Trying
+
+    def begin(self, shard: ShardSpec) -> None:
+        self.scorer.begin(shard)
+
+    def preprocess(self, items: Sequence[Item]) -> torch.Tensor:
+        with self.trying():
+            return self.scorer.preprocess(items)
+
+    def predict(self, batch: torch.Tensor) -> torch.Tensor:
+        with self.trying():
+            return self.scorer.predict(batch)
+
+    def postprocess(self, result: torch.Tensor, items: Sequence[Item]) -> Sequence[Any]:
+        return self.scorer.postprocess(result, items)
+
+    @property
+    def memory_bytes(self) -> int:
+        return self.scorer.memory_bytes
 
 
 class PackageShelf:
@@ -67,10 +102,13 @@ class Models:
         self._profiles = profiles
         self._packages = packages
 
-    def acquire(self, context: RunContext, item: Item) -> Loaded:
-        """The model of a run, ready for items such as this one. To be given back by `release`."""
+    def acquire(self, context: RunContext, item: Item, trying: Trying = nullcontext) -> Loaded:
+        """The model of a run, ready for items such as this one. To be given back by `release`.
+
+        A model that is loaded is tried on the item; `trying` is entered whenever that is so.
+        """
         key = self._key(context)
-        return self._cache.acquire(key, lambda: self._load(key, context, item))
+        return self._cache.acquire(key, lambda: self._load(key, context, item, trying))
 
     def release(self, model: Loaded) -> None:
         """A shard is done with its model."""
@@ -84,21 +122,24 @@ class Models:
         own = hashlib.sha256(decisive.encode()).hexdigest()
         return f"{package}/{own}/{self._engine.device.kind}"
 
-    def _load(self, key: str, context: RunContext, item: Item) -> Loaded:
+    def _load(self, key: str, context: RunContext, item: Item, trying: Trying) -> Loaded:
         package = self._packages(context.run.model) if context.run.model else None
 
         def build(way: Candidate) -> Scorer:
             return context.scoring.load(self._request(context, package, way))
 
+        def tried(way: Candidate) -> Scorer:
+            return OnTrial(build(way), trying)
+
         half = package is not None and package.package.half_precision
-        profile = self._profiles.find(model_place(context.run), lambda: self._probe.run(build, item, allow_half=half))
+        profile = self._profiles.find(model_place(context.run), lambda: self._probe.run(tried, item, allow_half=half))
         scorer = build(Candidate(profile.precision, profile.channels_last))
         return Loaded(
             key=key,
             scorer=scorer,
             profile=profile,
             digest=context.run.model.digest if context.run.model else None,
-            parallel=self._warm(profile, scorer, item),
+            parallel=self._warm(profile, OnTrial(scorer, trying), item),
             load_s=0.0,
         )
 

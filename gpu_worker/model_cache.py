@@ -46,9 +46,15 @@ class ModelCache:
     def acquire(self, key: str, load: Callable[[], Loaded]) -> Loaded:
         """A model, loaded if it is not there; one load at a time for each key. To be given back by `release`.
 
-        Raises what `load` raises; that is not remembered. Where the device has no memory left for it, models that
-        nobody uses are given up and it is tried once more.
+        Raises what `load` raises; that is not remembered, and who waited for it loads by itself. Where the device has
+        no memory left for it, models that nobody uses are given up and it is tried once more.
         """
+        while (loaded := self._acquire(key, load)) is None:
+            pass
+        return loaded
+
+    def _acquire(self, key: str, load: Callable[[], Loaded]) -> Loaded | None:
+        """The model; None when somebody else's load failed, which need not be so for ours."""
         with self._lock:
             entry = self._entries.get(key)
             ours = entry is None
@@ -65,8 +71,9 @@ class ModelCache:
             with self._lock:
                 if self._entries.get(key) is entry:
                     del self._entries[key]
-            if ours:
-                entry.loading.set_exception(error)
+            if not ours:
+                return None
+            entry.loading.set_exception(error)
             raise
 
     def release(self, key: str) -> None:

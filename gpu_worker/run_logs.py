@@ -29,7 +29,7 @@ class RunLogs(logging.Handler):
 
     def __init__(self, worker: str) -> None:
         super().__init__()
-        self._worker = worker
+        self._worker = self.worker = worker
         self._guard = threading.Lock()
         self._logs: OrderedDict[str, _RunLog] = OrderedDict()
 

@@ -1,4 +1,4 @@
-"""What a shard belongs to: the run as admitted, its workload and inputs, and whether it was cancelled."""
+"""What a shard belongs to: the run as admitted, its workload and inputs, and whether it was stopped."""
 
 import logging
 import threading
@@ -11,16 +11,18 @@ from dropscore.cloud.input_files import BlobInputFiles
 from dropscore.cloud.ports import BlobStore, Clock
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode
-from dropscore.contracts.errors import FailedError, NotFoundError, TransientCloudError
+from dropscore.contracts.errors import DropscoreError, FailedError, NotFoundError
 from dropscore.contracts.failures import Code
-from dropscore.contracts.request import AdmittedRun
-from dropscore.workloads.base import Scoring, WorkloadDefinition, WorkloadOptions
+from dropscore.contracts.layout import BlobPath
+from dropscore.contracts.plan import Piece, ShardSpec
+from dropscore.contracts.request import AdmittedRun, InputRef
+from dropscore.workloads.base import Narrow, Scoring, WorkloadDefinition, WorkloadOptions
 from dropscore.workloads.registry import options_type, resolve
 
 log = logging.getLogger(__name__)
 
 CANCEL_CHECK_S = 2.0
-"""Longest age of what is known about a run's cancel mark."""
+"""Longest age of what is known about a run's marks."""
 RUNS_KEPT = 16
 MARKS_KEPT = 256
 
@@ -33,6 +35,8 @@ class RunContext:
     options: WorkloadOptions
     scoring: Scoring
     inputs: BlobInputFiles
+    narrow: Narrow | None = None
+    """None when shards of this workload are not divided."""
     extra_versions: tuple[str, ...]
     """Name and version of each further input that the options refer to: another picture is another model."""
 
@@ -40,6 +44,18 @@ class RunContext:
     def run_id(self) -> str:
         """The run's id."""
         return self.run.run_id
+
+    def narrowed(self, shard: ShardSpec, piece: Piece) -> ShardSpec:
+        """The shard of these items only.
+
+        Raises `FailedError`: E-MESSAGE-MALFORMED when the workload knows no pieces, and what reading the inputs
+        raises.
+        """
+        if piece == Piece.of(shard):
+            return shard
+        if self.narrow is None:
+            raise FailedError.of(Code.MESSAGE_MALFORMED, f"shards of {self.run.workload} have no pieces")
+        return self.narrow(shard, piece, self.options, self.inputs)
 
 
 type OpenInputs = Callable[[str], BlobInputFiles]
@@ -88,15 +104,19 @@ class Runs:
         definition = self._find_workload(run.workload)
         options = decode(options_type(definition), run.options)
         log.info("Reads a run.", extra={"run_id": run_id, "action": "run_read", "workload": run.workload})
+        named = dict(zip(options.extra_inputs, run.extra_inputs, strict=False))  # none for a run of an older version
         return RunContext(
             run=run,
             options=options,
             scoring=resolve(definition.scoring),
-            inputs=self._open_inputs(run_id),
-            extra_versions=tuple(self._version(name) for name in options.extra_inputs),
+            inputs=self._open_inputs(run_id).holding(named),
+            narrow=resolve(definition.narrow) if definition.narrow else None,
+            extra_versions=tuple(self._version(name, named.get(name)) for name in options.extra_inputs),
         )
 
-    def _version(self, name: str) -> str:
+    def _version(self, name: str, ref: InputRef | None) -> str:
+        if ref is not None:
+            return f"{ref.name} {ref.etag}"
         info = self._blobs.head(layout.input_file(name))
         return f"{name} {info.etag if info else 'missing'}"
 
@@ -104,32 +124,48 @@ class Runs:
 @dataclass(slots=True)
 class _Mark:
     checked_at: float
-    cancelled: bool
+    there: bool
 
 
 class CancelMarks:
-    """Whether runs were cancelled, asked of storage at most every `CANCEL_CHECK_S` for each. Thread-safe."""
+    """Whether runs were cancelled or suspended, asked of storage at most every `CANCEL_CHECK_S` for each. Thread-safe.
+
+    A mark that was seen is asked for again, too: a run is resumed, and a failed one can be rewound. While storage does
+    not answer, a run counts as it did before.
+    """
 
     def __init__(self, blobs: BlobStore, clock: Clock) -> None:
         self._blobs = blobs
         self._clock = clock
         self._lock = threading.Lock()
-        self._marks: OrderedDict[str, _Mark] = OrderedDict()
+        self._marks: OrderedDict[BlobPath, _Mark] = OrderedDict()
 
     def cancelled(self, run_id: str) -> bool:
-        """Whether the run's cancel mark exists. One that was seen is never asked for again; while storage does not
-        answer, the run counts as it did before.
+        """Whether the run's cancel mark exists: whoever works for it stops."""
+        return self._exists(layout.cancel_mark(run_id))
+
+    def cancelled_by_now(self, run_id: str) -> bool:
+        """The same, asked anew whatever is known: before something is committed for the run."""
+        return self._exists(layout.cancel_mark(run_id), age_s=0.0)
+
+    def suspended(self, run_id: str) -> bool:
+        """Whether the run's suspend mark exists: nothing new is begun for it. That it does is always asked anew: once
+        it is gone, the run's shards are sent again, and none of those may be dropped.
         """
+        return self._exists(layout.suspend_mark(run_id), believe=False)
+
+    def _exists(self, path: BlobPath, *, age_s: float = CANCEL_CHECK_S, believe: bool = True) -> bool:
+        """Whether a mark exists, or did so less than `age_s` ago; `believe`: also that it did."""
         now = self._clock.monotonic()
         with self._lock:
-            mark = self._marks.setdefault(run_id, _Mark(float("-inf"), False))
+            mark = self._marks.setdefault(path, _Mark(float("-inf"), False))
             while len(self._marks) > MARKS_KEPT:
                 self._marks.popitem(last=False)
-            if mark.cancelled or now - mark.checked_at < CANCEL_CHECK_S:
-                return mark.cancelled
+            if now - mark.checked_at < age_s and (believe or not mark.there):
+                return mark.there
             mark.checked_at = now
         try:
-            mark.cancelled = self._blobs.head(layout.cancel_mark(run_id)) is not None
-        except TransientCloudError as error:
-            log.warning("Cannot see whether a run was cancelled: %s", error, extra={"run_id": run_id})
-        return mark.cancelled
+            mark.there = self._blobs.head(path) is not None
+        except DropscoreError as error:
+            log.warning("Cannot see whether a run is to stop: %s", error, extra={"mark": str(path)})
+        return mark.there

@@ -1,6 +1,7 @@
 """What becomes of a shard when all its stages have ended: a verdict, another try, or nothing."""
 
 import logging
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,29 +10,39 @@ from dropscore.cloud.ports import Clock, MessageQueue
 from dropscore.contracts.codec import encode_bytes
 from dropscore.contracts.errors import DropscoreError
 from dropscore.contracts.failures import CODES, Code, Failure, FailureClass
+from dropscore.contracts.messages import poison_record
 from dropscore.contracts.names import POISON_QUEUES
-from dropscore.contracts.quarantine import PoisonedMessage
+from dropscore.contracts.plan import Piece
 from dropscore.contracts.request import RunPolicy
 from gpu_worker.causes import cause_of
+from gpu_worker.division import pieces_for
 from gpu_worker.job import Job, Stop, StoppedError
 from gpu_worker.leases import Lease
+from gpu_worker.pieces import Pieces
 from gpu_worker.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
 
 BACKOFF_S = 1.0
+"""First wait before a shard comes back that storage had no answer for."""
 BACKOFF_MOST_S = 60.0
-MOST_BODY_BYTES = 20_000
-"""Of a malformed message, kept with the reason; a queue message has room for 48 KB."""
+UNSETTLED_PAUSE_S = 10.0
+"""Wait before a shard comes back whose result storage refused: it would be refused at once."""
+JITTER = 0.25
+"""Largest share that is taken off a wait, so that what failed together does not come back together."""
+
+
+COUNTED = frozenset({FailureClass.BAD_INPUT, FailureClass.OUT_OF_MEMORY, FailureClass.BUG})
+"""Classes whose failures say something about the items. The others are nobody's fault here."""
 
 
 class Next(StrEnum):
     """What to do about a failure."""
 
-    VERDICT = "verdict"
-    """It is settled: failed."""
+    GIVE_UP = "give_up"
+    """It failed for good: divide it, or put it into quarantine."""
     RETRY = "retry"
-    """Give it back; deliveries are counted by the queue."""
+    """Give it back, to be tried again after a pause."""
     REQUEUE = "requeue"
     """Send it anew, so that this try does not count: the shard did nothing wrong."""
     POISON = "poison"
@@ -42,21 +53,34 @@ class Next(StrEnum):
     """Give it back at once; this worker must go."""
 
 
-def next_step(failure: Failure, *, delivery: int, attempts: int) -> Next:
-    """What a failure means for the shard, at its `delivery`-th delivery of `attempts`."""
-    if failure.code is Code.MESSAGE_MALFORMED:
-        return Next.POISON
+BY_CODE = {
+    Code.MESSAGE_MALFORMED: Next.POISON,
+    Code.SHARD_POISON: Next.GIVE_UP,
+    Code.ITEM_DEADLINE: Next.GIVE_UP,
+}
+"""What follows from the code alone, whatever its class."""
+
+
+def next_step(failure: Failure, *, tries: int, attempts: int) -> Next:
+    """What a failure means for the shard, whose items were tried `tries` times of `attempts`, this one included."""
+    if failure.code in BY_CODE:
+        return BY_CODE[failure.code]
     match failure.failure_class:
         case FailureClass.CANCELLED:
             return Next.DROP
         case FailureClass.BAD_INPUT:
-            return Next.VERDICT
+            return Next.GIVE_UP
         case FailureClass.TRANSIENT:
             return Next.REQUEUE
         case FailureClass.DEVICE_LOST:
             return Next.LEAVE
         case FailureClass.OUT_OF_MEMORY | FailureClass.BUG:
-            return Next.VERDICT if delivery >= attempts else Next.RETRY
+            return Next.GIVE_UP if tries >= attempts else Next.RETRY
+
+
+def backoff_s(first_s: float, earlier: int) -> float:
+    """The wait before a shard is tried again that was tried `earlier` times before: doubled each time, jittered."""
+    return min(BACKOFF_MOST_S, first_s * 2.0 ** min(earlier, 10)) * (1 - JITTER * random.random())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +95,11 @@ class Settled:
 class Settling:
     """Ends shards."""
 
-    def __init__(self, queue: MessageQueue, clock: Clock, verdicts: Verdicts, *, worker: str) -> None:
+    def __init__(self, queue: MessageQueue, clock: Clock, verdicts: Verdicts, pieces: Pieces, *, worker: str) -> None:
         self._queue = queue
         self._clock = clock
         self._verdicts = verdicts
+        self._pieces = pieces
         self._worker = worker
 
     def settle(self, job: Job) -> Settled:
@@ -83,23 +108,18 @@ class Settling:
             return self._settle(job)
         except StoppedError as stopped:
             log.warning("A shard was not published: %s.", stopped.reason, extra={**job.fields, "action": "discarded"})
+            if stopped.reason is Stop.CANCELLED:
+                self._forget(job)
         except DropscoreError as error:
             log.warning("A shard could not be settled: %s", error, extra={**job.fields, "action": "settle_failed"})
-            self._quietly(job.lease.release)
+            self._put_back(job)
         return Settled(has_verdict=False)
 
     def poison(self, lease: Lease, reason: str) -> None:
         """Move a message that is none of ours to its lane's poison queue. Raises what storage does."""
-        body = lease.message.body
-        poisoned = PoisonedMessage(
-            queue=lease.message.queue.value,
-            reason=reason[:2000],
-            body=body[:MOST_BODY_BYTES].decode(errors="replace"),
-            body_bytes=len(body),
-            worker=self._worker,
-            at=self._clock.now(),
-        )
-        self._queue.send(POISON_QUEUES[lease.message.queue], encode_bytes(poisoned))
+        queue, body = lease.message.queue, lease.message.body
+        record = poison_record(queue, reason, body, worker=self._worker, at=self._clock.now())
+        self._queue.send(POISON_QUEUES[queue], record)
         lease.delete()
         log.warning("A malformed message was put aside: %s", reason, extra={"action": "poisoned"})
 
@@ -107,12 +127,18 @@ class Settling:
         if job.stop is None:
             publish_s = self._verdicts.done(job)
             self._forget(job)
-            log.info("Scored a shard.", extra={**job.fields, "action": "scored", "items": job.message.shard.items})
+            log.info("Scored a shard.", extra={**job.fields, "action": "scored", "items": len(job.items)})
             return Settled(has_verdict=True, publish_s=publish_s)
         match job.stop:
             case Stop.FAILED:
                 return self._failed(job)
-            case Stop.CANCELLED | Stop.SETTLED:
+            case Stop.CANCELLED | Stop.SUSPENDED:
+                self._forget(job)
+            case Stop.SETTLED:
+                self._verdicts.insist(job, lambda: self._pieces.merge(job.message))
+                self._forget(job)
+            case Stop.DIVIDED:
+                self._verdicts.insist(job, lambda: self._pieces.resume(job.lease.message.queue, job.message))
                 self._forget(job)
             case Stop.LEAVING:
                 job.lease.release()
@@ -125,20 +151,19 @@ class Settling:
         assert job.error is not None
         failure = cause_of(job.error)
         policy = job.context.run.policy if job.context else RunPolicy()
-        delivery = job.lease.message.dequeue_count
-        step = next_step(failure, delivery=delivery, attempts=policy.shard_attempts)
+        tries = self._count_try(job, failure)
+        step = next_step(failure, tries=tries, attempts=policy.shard_attempts)
         log.warning(
             "A shard failed: %s",
             failure.message,
             extra={**job.fields, "action": f"failed_{step}", "code": failure.code.value, "detail": failure.detail},
         )
         match step:
-            case Next.VERDICT:
-                self._verdicts.failed(job, _final(failure))
-                self._forget(job)
+            case Next.GIVE_UP:
+                self._give_up(job, failure)
                 return Settled(has_verdict=True)
             case Next.RETRY:
-                job.lease.release(delay_s=min(BACKOFF_MOST_S, BACKOFF_S * 2 ** (delivery - 1)))
+                job.lease.release(delay_s=backoff_s(policy.shard_backoff_s, tries - 1))
             case Next.REQUEUE:
                 self._requeue(job)
             case Next.POISON:
@@ -146,17 +171,54 @@ class Settling:
             case Next.DROP:
                 self._forget(job)
             case Next.LEAVE:
+                self._record_end(job, failure)
                 job.lease.release()
                 return Settled(has_verdict=False, device_lost=True)
         return Settled(has_verdict=False)
 
+    def _count_try(self, job: Job, failure: Failure) -> int:
+        """Write down a try that counts; how often these items have been tried, alone or in what they were cut from.
+        Bad input is not asked: one try is enough.
+        """
+        if job.judged or failure.code is Code.MESSAGE_MALFORMED or failure.failure_class not in COUNTED:
+            return 1
+        tried = self._verdicts.tried(job)
+        at_work = _named_items(failure) or job.suspects or ()
+        self._verdicts.insist(job, lambda: self._pieces.attempts.record(tried, failure, at_work=at_work))
+        if failure.failure_class is FailureClass.BAD_INPUT:
+            return 1
+        known = self._verdicts.insist(job, lambda: self._pieces.attempts.on(job.message))
+        return max(1, sum(not one.death for one in known))
+
+    def _record_end(self, job: Job, failure: Failure) -> None:
+        """The process must end after this, as if it had been killed by what was at work."""
+        tried, at_work = self._verdicts.tried(job), job.suspects or ()
+        self._verdicts.insist(job, lambda: self._pieces.attempts.record(tried, failure, at_work=at_work, death=True))
+
+    def _give_up(self, job: Job, failure: Failure) -> None:
+        """Divide a shard or piece, or put it into quarantine; then its message goes."""
+        asked = job.message.range
+        divisible = job.context is not None and job.context.narrow is not None
+        pieces = pieces_for(asked, failure, job.suspects) if divisible else ()
+        final, tried = _final(failure, asked), self._verdicts.tried(job)
+        self._verdicts.unless_cancelled(job)
+        self._verdicts.insist(job, lambda: self._pieces.give_up(tried, final, pieces))
+        self._forget(job)
+
     def _requeue(self, job: Job) -> None:
         """A fresh message, seen after a pause that grows with each; then the old one goes."""
         again = job.message.model_copy(update={"generation": job.message.generation + 1})
-        pause_s = min(BACKOFF_MOST_S, BACKOFF_S * 2 ** min(job.message.generation, 10))
+        pause_s = backoff_s(BACKOFF_S, job.message.generation)
         job.lease.confirm()
         self._queue.send(job.lease.message.queue, encode_bytes(again), delay_s=pause_s)
         job.lease.delete()
+
+    def _put_back(self, job: Job) -> None:
+        """Its result could not be written, which is no fault of its items: as a fresh message, or at least later."""
+        try:
+            self._requeue(job)
+        except DropscoreError:
+            self._quietly(lambda: job.lease.release(delay_s=UNSETTLED_PAUSE_S))
 
     def _forget(self, job: Job) -> None:
         """Delete the message. If that fails, whoever gets it next sees the verdict."""
@@ -169,11 +231,19 @@ class Settling:
             log.warning("A message was not given back: %s", error, extra={"action": "message_left"})
 
 
-def _final(failure: Failure) -> Failure:
+def _named_items(failure: Failure) -> range:
+    """The items that a failure names."""
+    if failure.item is None:
+        return range(0)
+    return range(failure.item, (failure.item if failure.last_item is None else failure.last_item) + 1)
+
+
+def _final(failure: Failure, asked: Piece) -> Failure:
     """A bug that used up its attempts says so; other failures keep their code."""
     if failure.code is not Code.INTERNAL:
         return failure
-    message = f"the shard failed on every attempt, the last time with: {failure.message}"
+    what = f"item {asked.first_item}" if asked.items == 1 else "the shard"
+    message = f"{what} failed on every attempt, the last time with: {failure.message}"
     return failure.model_copy(
         update={"code": Code.SHARD_FAILED, "message": message, "action": CODES[Code.SHARD_FAILED].action}
     )

@@ -6,7 +6,7 @@ Times are taken where the work is done; waiting for another stage is in none of 
 import itertools
 import logging
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,16 +16,18 @@ from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
 from dropscore.workloads.base import Item, Sink
 from gpu_worker.board import Board
+from gpu_worker.deaths import LOADING
 from gpu_worker.engine import Engine
 from gpu_worker.job import Batch, Job, Stop, StoppedError
 from gpu_worker.loaded import Loaded, item_bytes
+from gpu_worker.loading import Trying
 from gpu_worker.runs import RunContext
 
 log = logging.getLogger(__name__)
 
 type Admit = Callable[[Job], RunContext]
 """Says what a shard belongs to, or raises: `StoppedError`, `FailedError`."""
-type LoadModel = Callable[[RunContext, Item], Loaded]
+type LoadModel = Callable[[RunContext, Item, Trying], Loaded]
 """The run's model, ready for batches of items such as this one."""
 
 
@@ -49,29 +51,33 @@ class Stages:
 
     def _source(self, job: Job) -> None:
         context = job.context = self.admit(job)
+        self.board.await_turn(job)
+        job.lease.note.started()
+        if job.message.piece is not None:
+            job.shard = context.narrowed(job.message.shard, job.message.piece)
         started = self.clock.monotonic()
         items = self._items(job, context)
         first = next(items, None)
         if first is None:
             raise FailedError.of(Code.INPUT_CORRUPT, "the input holds no item where the plan saw some")
         job.setup_s += self.clock.monotonic() - started
-        model = self.load(context, first)
-        job.scorer, job.model = model.for_shard(job.message.shard), model
-        numbers, size = itertools.count(), item_bytes(first)
+        model = self._model(job, context, first)
+        job.scorer, job.model = model.for_shard(job.shard), model
+        numbers, most = itertools.count(), self._batch_size(job, model, first)
         everything = itertools.chain((first,), items)
         del first
-        for batch_items in batches(everything, self.engine.batch_size(model, size)):
+        for batch_items in batches(everything, most):
             self.board.put(job, self._batch(job, next(numbers), batch_items))
             del batch_items  # large, here and below: not to be kept while the next is decoded
         self.board.sourced(job, next(numbers))
 
     def _items(self, job: Job, context: RunContext) -> Iterator[Item]:
         """The shard's items, each timed. Raises `FailedError` when there are more or fewer than planned."""
-        shard, meter = job.message.shard, FetchMeter()
+        shard, meter = job.shard, FetchMeter()
         source = iter(context.scoring.open_source(shard, context.options, context.inputs.metered(meter)))
         try:
             for count in itertools.count():
-                item = self._next(job, source, meter)
+                item = self._next(job, source, meter, shard.first_item + count)
                 if item is None:
                     break
                 if count == shard.items:
@@ -84,10 +90,10 @@ class Stages:
         if 0 < count < shard.items:
             raise _miscounted(shard.items, f"only {count}")
 
-    def _next(self, job: Job, source: Iterator[Item], meter: FetchMeter) -> Item | None:
+    def _next(self, job: Job, source: Iterator[Item], meter: FetchMeter, coming: int) -> Item | None:
         job.check()
         started, waited_s = self.clock.monotonic(), meter.wait_s
-        with job.working("decoding", started):
+        with job.working("decoding", started, (coming,)):
             item = next(source, None)
         if item is not None:
             time, waited_s = job.time_of(item.index), meter.wait_s - waited_s
@@ -95,10 +101,21 @@ class Stages:
             job.megapixels += _megapixels(item.pixels)
         return item
 
+    def _model(self, job: Job, context: RunContext, first: Item) -> Loaded:
+        def trying() -> AbstractContextManager[None]:
+            return job.working("trying", self.clock.monotonic(), (first.index,))
+
+        with job.noting(LOADING, self.clock.monotonic(), job.items):
+            return self.load(context, first, trying)
+
+    def _batch_size(self, job: Job, model: Loaded, first: Item) -> int:
+        return 1 if job.one_by_one else self.engine.batch_size(model, item_bytes(first))
+
     def _batch(self, job: Job, number: int, items: list[Item]) -> Batch:
         assert job.scorer is not None
         started = self.clock.monotonic()
-        tensor = self.engine.stage(job.scorer.preprocess(items))
+        with job.working("preparing", started, [item.index for item in items]):
+            tensor = self.engine.stage(job.scorer.preprocess(items))
         each_s = (self.clock.monotonic() - started) / len(items)
         for item in items:
             job.time_of(item.index).preprocess_s = each_s
@@ -123,9 +140,9 @@ class Stages:
         pending = None
         with self._wall(job):
             job.check()
-            with job.working(f"predicting {batch.number}", self.clock.monotonic(), len(batch.items)):
+            with job.working(f"predicting {batch.number}", self.clock.monotonic(), batch.indices):
                 if batch.items[0].fresh:
-                    job.scorer.begin(job.message.shard)
+                    job.scorer.begin(job.shard)
                 pending = self.engine.predict(job.model, job.scorer, batch, check=job.check)
         batch.tensor = None
         self.board.give(job, batch, pending)
@@ -138,7 +155,7 @@ class Stages:
             sink = self._sink(job)
             if sink is not None:
                 started = self.clock.monotonic()
-                with job.working("closing", started):
+                with job.working("closing", started, job.items):
                     job.part = sink.close()
                 job.setup_s += self.clock.monotonic() - started
         self.board.stage_ended(job)
@@ -162,23 +179,25 @@ class Stages:
             return False
         assert job.context is not None
         batch, pending = result
-        tensor, predict_s = pending.wait()
+        with job.working("fetching", self.clock.monotonic(), batch.indices):
+            tensor, predict_s = pending.wait()
         self.board.measured(job, predict_s / len(batch.items))
         if not sinks:
-            sinks.append(job.context.scoring.open_sink(job.message.shard, job.context.options))
+            sinks.append(job.context.scoring.open_sink(job.shard, job.context.options))
         self._write(job, sinks[0], batch, tensor, predict_s / len(batch.items))
         return True
 
     def _write(self, job: Job, sink: Sink, batch: Batch, tensor: Any, predict_s: float) -> None:
         assert job.scorer is not None
         started = self.clock.monotonic()
-        self.engine.require_finite(tensor, batch.items[0].index)
-        values = job.scorer.postprocess(tensor, batch.items)
+        with job.working("finishing", started, batch.indices):
+            self.engine.require_finite(tensor, batch.indices)
+            values = job.scorer.postprocess(tensor, batch.items)
         postprocess_s = (self.clock.monotonic() - started) / len(batch.items)
         for item, value in zip(batch.items, values, strict=True):
             job.check()
             before = self.clock.monotonic()
-            with job.working("encoding", before):
+            with job.working("encoding", before, (item.index,)):
                 sink.write(item, value)
             time = job.time_of(item.index)
             time.predict_s, time.postprocess_s = predict_s, postprocess_s

@@ -1,4 +1,4 @@
-"""Writes down how a shard ended: part, verdict, then the message goes. First writer wins."""
+"""Writes down what a shard came to: part, verdict, then the message goes. First writer wins."""
 
 import logging
 import time
@@ -8,13 +8,13 @@ from typing import Any
 
 from dropscore.cloud.ports import BlobStore, Clock
 from dropscore.contracts import layout
-from dropscore.contracts.codec import decode, encode_bytes
+from dropscore.contracts.codec import decode
 from dropscore.contracts.errors import ContractError, NotFoundError, TransientCloudError
-from dropscore.contracts.failures import Failure
 from dropscore.contracts.identity import sha256_hex
-from dropscore.contracts.quarantine import Quarantined
 from dropscore.contracts.verdict import ItemTiming, Outcome, PartRef, Verdict, WorkerFacts
+from gpu_worker.attempts import Tried
 from gpu_worker.job import Job, Stop, StoppedError
+from gpu_worker.pieces import Pieces, verdict_path
 
 log = logging.getLogger(__name__)
 
@@ -33,71 +33,80 @@ class Identity:
 
 
 class Verdicts:
-    """Publishes parts and verdicts. A worker that has lost its lease publishes nothing."""
+    """Publishes parts and verdicts. A worker that has lost its lease publishes nothing, and nobody does for a run that
+    was cancelled.
+    """
 
-    def __init__(self, blobs: BlobStore, clock: Clock, identity: Identity) -> None:
+    def __init__(
+        self, blobs: BlobStore, clock: Clock, pieces: Pieces, identity: Identity, *, cancelled: Callable[[str], bool]
+    ) -> None:
+        self._cancelled = cancelled
         self._blobs = blobs
         self._clock = clock
+        self._pieces = pieces
         self._identity = identity
 
-    def exists(self, run_id: str, shard_id: int) -> bool:
-        """Whether a shard is settled already."""
-        return self._blobs.head(layout.verdict(run_id, shard_id)) is not None
-
     def done(self, job: Job) -> float:
-        """Upload a shard's part, then its verdict. Returns the seconds it took. Raises `StoppedError` when the
-        lease is lost, `PermanentCloudError` when storage refuses.
+        """Upload a shard's part, then its verdict; of a piece, look whether it was the last. Returns the seconds it
+        took. Raises `StoppedError` when the lease is lost or the run was cancelled, `PermanentCloudError` when
+        storage refuses.
         """
         assert job.part is not None
         started = self._clock.monotonic()
         part, digest = job.part, sha256_hex(job.part.data)
         path = layout.part(job.run_id, job.shard_id, digest, part.suffix)
-        self._insist(job, lambda: self._blobs.put(path, part.data, content_type=part.media_type))
+        self.insist(job, lambda: self._blobs.put(path, part.data, content_type=part.media_type))
         upload_s = self._clock.monotonic() - started
-        verdict = self._verdict(job, Outcome.DONE, upload_s=upload_s).model_copy(
+        verdict = self._verdict(job, upload_s).model_copy(
             update={
                 "part": PartRef(path=path.name, sha256=digest, size_bytes=len(part.data), media_type=part.media_type),
                 "metrics": dict(part.metrics),
             }
         )
-        self._commit(job, verdict)
+        self.unless_cancelled(job)
+        if not self.insist(job, lambda: self._pieces.commit(job.message, verdict)):
+            self._compare(job, verdict)
+        self.insist(job, lambda: self._pieces.merge(job.message))
         return self._clock.monotonic() - started
 
-    def failed(self, job: Job, failure: Failure) -> None:
-        """Put a shard into quarantine, then write its verdict. Raises like `done`."""
-        shard = job.message.shard
-        known = failure.model_copy(update={"shard_id": shard.shard_id})
-        quarantined = Quarantined(
-            run_id=job.run_id,
-            shard=shard,
-            input=_input_name(job),
-            failure=known,
-            attempts=job.lease.message.dequeue_count,
-            model_digest=self._model_digest(job),
+    def unless_cancelled(self, job: Job) -> None:
+        """Raises `StoppedError` when the shard's run has been cancelled meanwhile: nothing is committed after that."""
+        if self._cancelled(job.run_id):
+            raise StoppedError(Stop.CANCELLED)
+
+    def tried(self, job: Job) -> Tried:
+        """What is written down about a shard that did not come out."""
+        leased = job.lease.message
+        return Tried(
+            queue=leased.queue,
+            message_id=leased.message_id,
+            delivery=leased.dequeue_count,
+            message=job.message,
             worker=self._facts(job),
-            at=self._clock.now(),
+            started_at=job.started_on,
+            duration_s=self._clock.monotonic() - job.started_at,
+            input=_input_name(job),
+            model_digest=self._model_digest(job),
         )
-        path = layout.quarantine(job.run_id, shard.shard_id)
-        self._insist(job, lambda: self._blobs.create(path, encode_bytes(quarantined, indent=2)))
-        self._commit(job, self._verdict(job, Outcome.FAILED, failure=known))
 
-    def _commit(self, job: Job, verdict: Verdict) -> None:
-        """Create the verdict; where another worker's stands, compare and discard ours."""
-        path = layout.verdict(job.run_id, job.shard_id)
-        data = encode_bytes(verdict)
-        metadata = {
-            "outcome": verdict.outcome.value,
-            "items_done": str(verdict.items_done),
-            "items_failed": str(verdict.items_failed),
-        }
-        if not self._insist(job, lambda: self._blobs.create(path, data, metadata=metadata)):
-            self._compare(job, verdict, path)
+    def insist[T](self, job: Job, action: Callable[[], T]) -> T:
+        """Do it, again and again while storage does not answer and the shard is ours: its work is worth waiting."""
+        pause_s = RETRY_FIRST_S
+        while True:
+            if not job.lease.held or job.stop is Stop.LEASE_LOST:
+                raise StoppedError(Stop.LEASE_LOST)
+            try:
+                return action()
+            except TransientCloudError as error:
+                log.warning("Storage did not answer; trying again: %s", error, extra=job.fields)
+            time.sleep(pause_s)
+            pause_s = min(RETRY_MOST_S, 2 * pause_s)
 
-    def _compare(self, job: Job, ours: Verdict, path: layout.BlobPath) -> None:
+    def _compare(self, job: Job, ours: Verdict) -> None:
         """Say so when two workers made different things of one shard."""
         fields = {**job.fields, "action": "verdict_exists"}
         try:
-            theirs = decode(Verdict, self._blobs.get(path).data)
+            theirs = decode(Verdict, self._blobs.get(verdict_path(job.message)).data)
         except (NotFoundError, TransientCloudError, ContractError) as error:
             log.warning("Another verdict stands, and cannot be compared: %s", error, extra=fields)
             return
@@ -114,29 +123,12 @@ class Verdicts:
                 extra={**fields, "action": "nondeterministic"},
             )
 
-    def _insist[T](self, job: Job, action: Callable[[], T]) -> T:
-        """Do it, again and again while storage does not answer and the shard is ours: its work is worth waiting."""
-        pause_s = RETRY_FIRST_S
-        while True:
-            if not job.lease.held or job.stop is Stop.LEASE_LOST:
-                raise StoppedError(Stop.LEASE_LOST)
-            try:
-                return action()
-            except TransientCloudError as error:
-                log.warning("Storage did not answer; trying again: %s", error, extra=job.fields)
-            time.sleep(pause_s)
-            pause_s = min(RETRY_MOST_S, 2 * pause_s)
-
-    def _verdict(self, job: Job, outcome: Outcome, *, failure: Failure | None = None, upload_s: float = 0.0) -> Verdict:
-        items = job.message.shard.items
-        good = items if outcome is Outcome.DONE else 0
+    def _verdict(self, job: Job, upload_s: float) -> Verdict:
         return Verdict(
             run_id=job.run_id,
             shard_id=job.shard_id,
-            outcome=outcome,
-            items_done=good,
-            items_failed=items - good,
-            failure=failure,
+            outcome=Outcome.DONE,
+            items_done=len(job.items),
             attempt=job.lease.message.dequeue_count,
             model_digest=self._model_digest(job),
             worker=self._facts(job),

@@ -2,18 +2,20 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from dropscore.cloud.ports import BlobStore, Clock, MessageQueue
-from dropscore.contracts.codec import decode
 from dropscore.contracts.errors import ContractError, DropscoreError
-from dropscore.contracts.plan import ShardMessage
+from dropscore.contracts.messages import read_shard
 from gpu_worker.board import Board
 from gpu_worker.caretaker import Caretaker, Watch
+from gpu_worker.exits import Exit
 from gpu_worker.job import Job, Stop
+from gpu_worker.junk import Junk
+from gpu_worker.junk import Pace as JunkPace
 from gpu_worker.lanes import Lanes, Wanted
 from gpu_worker.leases import Heartbeat, Lease
 from gpu_worker.nudges import Nudges
@@ -21,6 +23,8 @@ from gpu_worker.pace import Pace
 from gpu_worker.run_logs import RunLogs
 from gpu_worker.runs import CancelMarks
 from gpu_worker.settle import Settling
+from gpu_worker.signs import Signs
+from gpu_worker.will import Will
 
 if TYPE_CHECKING:  # both import torch, which comes later
     from gpu_worker.loading import Models
@@ -37,19 +41,10 @@ MOST_SETTLING = 8
 GRACE_S = 5.0
 """Longest time a leaving worker takes for what is nearly done."""
 PUBLISHERS = 3
-
-
-class Exit(IntEnum):
-    """Exit codes of the worker."""
-
-    IDLE = 0
-    """Nothing to do for `WORKER_IDLE_EXIT_S`."""
-    UNEXPECTED = 1
-    SETTINGS = 2
-    NO_DEVICE = 69
-    DEVICE_LOST = 70
-    HUNG = 71
-    TERMINATED = 143
+SHAKY_LEASE_S = 5.0
+"""Lease after a death, until something is settled: messages on their way to a process that dies are seen by nobody
+until their lease has run out.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +57,7 @@ class Scoring:
     settling: Settling
     pace: Pace
     lanes: int
+    signs: Signs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,17 +68,30 @@ class Desk:
     queue: MessageQueue
     clock: Clock
     lanes: Lanes
+    junk: Junk
     heartbeat: Heartbeat
     nudges: Nudges
     marks: CancelMarks
     logs: RunLogs
+    will: Will
+    shaky: bool
+    """Whether a life of this worker has just ended in the middle of its work."""
+
+    def lease_for(self, lease_s: float) -> float:
+        """The lease to ask for, for messages of runs that want `lease_s`."""
+        return min(lease_s, SHAKY_LEASE_S) if self.shaky and not self.will.settled else lease_s
 
 
 class Worker:
-    """One resident worker. `run` returns when it leaves; `leave` may be called from any thread."""
+    """One resident worker. `run` returns when it leaves; `leave` may be called from any thread.
 
-    def __init__(self, desk: Desk, *, idle_exit_s: float) -> None:
+    `end` ends the process at once, where a keeper sees to what it held; without it a worker that hangs gives back
+    what it can, and leaves.
+    """
+
+    def __init__(self, desk: Desk, *, idle_exit_s: float, end: Callable[[Exit], None] | None = None) -> None:
         self._desk = desk
+        self._end = end or self.leave
         self._idle_exit_s = idle_exit_s
         self._leaving: Exit | None = None
         self._wake = threading.Event()
@@ -125,6 +134,7 @@ class Worker:
             for number in range(self._scoring.lanes):
                 threading.Thread(target=self._scoring.stages.lane, name=f"lane-{number}", daemon=True).start()
             self._caretaker.start()
+            self._scoring.signs.start(self._at_work)
             log.info("Ready.", extra={"action": "ready"})
 
     # --- one round
@@ -134,6 +144,7 @@ class Worker:
         while self._room() and (lease := self._desk.lanes.next()) is not None:
             self._start(self._scoring, lease)
         busy = self._busy()
+        self._desk.junk.set_pace(self._junk_pace(busy=busy))
         if self._fill(Wanted(room=self._room(), shard_s=self._scoring.pace.shard_s, idle=not busy)):
             return
         if busy:
@@ -142,16 +153,26 @@ class Worker:
             self._rest()
             self._pause(max(0.001, min(self._desk.lanes.wait_s, 1.0)))
 
+    def _junk_pace(self, *, busy: bool) -> JunkPace:
+        """Unreadable messages are put aside beside work slowly, and not while a flood of them is gone through."""
+        if busy:
+            return JunkPace.SLOW
+        return JunkPace.NONE if self._desk.lanes.flooded else JunkPace.FAST
+
     def _room(self) -> int:
         assert self._scoring is not None
         return self._scoring.board.room() if self._settling < MOST_SETTLING else 0
 
     def _busy(self) -> bool:
         assert self._scoring is not None
-        busy = bool(len(self._desk.lanes) or self._settling or self._scoring.board.jobs())
+        busy = self._at_work()
         if busy:
             self._worked_at, self._resting = self._desk.clock.monotonic(), False
         return busy
+
+    def _at_work(self) -> bool:
+        assert self._scoring is not None
+        return bool(len(self._desk.lanes) or self._settling or self._scoring.board.jobs())
 
     def _rest(self) -> None:
         """Nothing is left here: keep the logs, and leave when it has been so for long."""
@@ -180,7 +201,7 @@ class Worker:
 
     def _start(self, scoring: Scoring, lease: Lease) -> None:
         try:
-            message = decode(ShardMessage, lease.message.body)
+            message = read_shard(lease.message.body)
         except ContractError as error:
             self._put_aside(scoring, lease, str(error))
             return
@@ -204,6 +225,7 @@ class Worker:
 
     def ended(self, job: Job) -> None:
         """All stages of a shard have ended (called by the board, with its lock held)."""
+        job.lease.note.over()
         self._count_settling(1)
         self._publishers.submit(self._settle, job)
 
@@ -211,6 +233,10 @@ class Worker:
         assert self._scoring is not None
         try:
             settled = self._scoring.settling.settle(job)
+            if settled.has_verdict:
+                with self._guard:
+                    self._desk.will.count_settled()
+                    self._scoring.signs.settled(len(job.items))
             self._scoring.pace.ended(job, settled.publish_s)
             if self._desk.nudges.gone(job.run_id, settled=settled.has_verdict):
                 self._desk.logs.store(self._desk.blobs, {job.run_id})
@@ -236,7 +262,7 @@ class Worker:
         assert self._scoring is not None
         scoring = self._scoring
         watch = Watch(
-            board=scoring.board, marks=self._desk.marks, clock=self._desk.clock, hung=lambda: self.leave(Exit.HUNG)
+            board=scoring.board, marks=self._desk.marks, clock=self._desk.clock, hung=lambda: self._end(Exit.HUNG)
         )
         watch.look()
 
@@ -255,6 +281,8 @@ class Worker:
             self._wait_until_done(self._scoring.board)
             self._caretaker.stop()
             self._scoring.pace.write()
+            self._scoring.signs.leave()
+        self._desk.junk.stop()
         self._publishers.shutdown(wait=self._leaving is not Exit.HUNG)
         self._stage_threads.shutdown(wait=False)
         self._desk.heartbeat.stop()

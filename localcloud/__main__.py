@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     up_parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the Function app; repeatable"
     )
+    up_parser.add_argument("--enable-auth", action="store_true", help="ask callers for a key, as Azure does")
     up_parser.add_argument(
         "--after-start",
         action="append",
@@ -66,6 +67,7 @@ def _up_options(options: argparse.Namespace) -> UpOptions:
         port=options.port,
         nodes=options.nodes,
         settings=settings,
+        ask_keys=options.enable_auth,
         after_start=tuple(tuple(shlex.split(command)) for command in _after_start(options) if command),
     )
 

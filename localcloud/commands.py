@@ -21,6 +21,7 @@ from localcloud.node import NodeError, azurite_modules, find_node, is_installed,
 from localcloud.services import prepare
 from localcloud.supervisor import Supervisor
 from localcloud.terminal import Terminal
+from localcloud.weather.spec import SpecError
 
 DETACHED_START_LIMIT_S = 900.0
 """Long enough for the first start on a machine, which installs Azurite."""
@@ -36,6 +37,7 @@ class UpOptions:
     port: int | None = None
     nodes: int = 1
     settings: Mapping[str, str]
+    ask_keys: bool = False
     after_start: tuple[tuple[str, ...], ...] = ()
 
 
@@ -61,7 +63,7 @@ def up(home: Home, options: UpOptions) -> int:
         holder = _holder(home)
         sys.stderr.write(f"{_running_text(home, holder) if holder else error}\n")
         return NOT_AS_ASKED
-    except (NodeError, AzuriteError, OSError) as error:
+    except (NodeError, AzuriteError, SpecError, OSError) as error:
         sys.stderr.write(f"The local cloud did not start: {error}\n")
         return FAILED
     except KeyboardInterrupt:  # before there is anything to stop
@@ -71,7 +73,9 @@ def up(home: Home, options: UpOptions) -> int:
 def _run(home: Home, options: UpOptions, lock: int, begun: float) -> int:
     install()
     ports = choose_ports(home, host_port=options.port)
-    cloud = prepare(home, options.app, ports, nodes=options.nodes, overrides=options.settings)
+    cloud = prepare(
+        home, options.app, ports, nodes=options.nodes, overrides=options.settings, ask_keys=options.ask_keys
+    )
     terminal = Terminal(home)
     try:
         supervisor = Supervisor(cloud, say=terminal.say, inherit=(lock,))
@@ -106,6 +110,7 @@ def up_detached(home: Home, options: UpOptions) -> int:
 def _arguments(options: UpOptions) -> list[str]:
     arguments = ["--app", str(options.app), "--nodes", str(options.nodes)]
     arguments += ["--port", str(options.port)] if options.port is not None else []
+    arguments += ["--enable-auth"] if options.ask_keys else []
     arguments += [f"--set={name}={value}" for name, value in options.settings.items()]
     return arguments + [f"--after-start={shlex.join(command)}" for command in options.after_start or ((),)]
 

@@ -13,7 +13,7 @@ from typing import Any
 from azure.batch import BatchClient
 from azure.batch.models import BatchPoolCreateOptions
 from azure.core.credentials import AzureNamedKeyCredential
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
@@ -25,6 +25,8 @@ PATIENCE_S = 60.0
 """How long to wait for services that are still starting."""
 RETRY_S = 0.05
 CONFLICT = 409
+PASSING = (408, 429, 500, 502, 503, 504)
+"""Answers of a service that may say yes the next time."""
 
 
 def main() -> None:
@@ -65,21 +67,20 @@ def pool_body(pool_id: str, *, nodes: int) -> dict[str, Any]:
 
 
 def _make(make: Callable[[], object]) -> None:
-    """Make something unless it exists; waits for a service that does not answer yet."""
+    """Make something unless it exists; waits for a service that does not answer yet, or not now."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             make()
-        except (ServiceRequestError, ServiceResponseError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(RETRY_S)
         except ResourceExistsError:
             return
-        except HttpResponseError as error:
-            if error.status_code != CONFLICT:  # how Batch says that the pool exists
+        except AzureError as error:
+            status = error.status_code if isinstance(error, HttpResponseError) else None
+            if status == CONFLICT:  # how Batch says that the pool exists
+                return
+            if (status is not None and status not in PASSING) or time.monotonic() > deadline:
                 raise
-            return
+            time.sleep(RETRY_S)
         else:
             return
 

@@ -17,6 +17,8 @@ def opening_lines(cloud: Cloud, functions: Sequence[str]) -> list[str]:
     ]
     return [
         "",
+        f"The page: {_url(ports.host)}/",
+        "",
         "Functions",
         *_table(line.partition(": ")[::2] for line in functions),
         "",

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import secrets
 import sys
 from collections.abc import Mapping
@@ -18,7 +19,9 @@ from localcloud.azurite import (
     endpoints,
 )
 from localcloud.home import HOST, Home, Ports, write_private
+from localcloud.host.keys import KEYS_FILE, function_keys
 from localcloud.process import Service
+from localcloud.weather.environment import weather_environment
 
 BATCH_ACCOUNT = "dropscorebatch"
 POOL_ID = "local"
@@ -40,6 +43,8 @@ class Cloud:
     """Nodes of the pool: how many workers run at once."""
     overrides: Mapping[str, str] = field(default_factory=dict)
     """Settings of the app that the user set otherwise."""
+    ask_keys: bool = False
+    """Whether the host asks callers for a key."""
 
     @property
     def api_url(self) -> str:
@@ -71,11 +76,21 @@ class Cloud:
             "ResourceGroup": RESOURCE_GROUP,
             "Location": LOCATION,
             "ContainerImage": "dropscore/cpu-worker:local",
+            "SweepSchedule": "*/30 * * * * *",
             **self.overrides,
         }
 
 
-def prepare(home: Home, app: Path, ports: Ports, *, nodes: int, overrides: Mapping[str, str]) -> Cloud:
+def caller_settings(cloud: Cloud) -> dict[str, str]:
+    """What the command line needs besides the app's own settings: a key, where the host asks for one."""
+    if not cloud.ask_keys:
+        return {}
+    return {"DROPSCORE_KEY": function_keys(cloud.home.folder("host") / KEYS_FILE)["default"]}
+
+
+def prepare(
+    home: Home, app: Path, ports: Ports, *, nodes: int, overrides: Mapping[str, str], ask_keys: bool = False
+) -> Cloud:
     """Make keys and settings of a cloud, or take those it has."""
     folder = home.folder("azurite")
     azurite_ports = AzuritePorts(blob=ports.blob, queue=ports.queue, events=ports.events)
@@ -87,6 +102,7 @@ def prepare(home: Home, app: Path, ports: Ports, *, nodes: int, overrides: Mappi
         batch_key=_batch_key(home),
         nodes=nodes,
         overrides=overrides,
+        ask_keys=ask_keys,
     )
     write_private(home.settings_file, json.dumps({"Values": cloud.settings}, indent=2))
     return cloud
@@ -138,9 +154,10 @@ def host_service(cloud: Cloud) -> Service:
     """The Functions host."""
     arguments = ("--app", str(cloud.app), "--settings", str(cloud.home.settings_file))
     state = ("--state", str(cloud.home.folder("host")), "--port", str(cloud.ports.host))
+    keys = ("--enable-auth",) if cloud.ask_keys else ()
     return Service(
         name="host",
-        command=_python("-m", "localcloud.host", *arguments, *state, "--events", cloud.azurite.events_url),
+        command=_python("-m", "localcloud.host", *arguments, *state, *keys, "--events", cloud.azurite.events_url),
         folder=cloud.app,
         environment=_environment(cloud),
         says_ready=True,
@@ -158,9 +175,11 @@ def provision_service(cloud: Cloud) -> Service:
 
 
 def command_service(cloud: Cloud, command: tuple[str, ...]) -> Service:
-    """A command to run once everything is up; `python` in it means ours."""
+    """A command to run once everything is up; `python` in it means ours, and `dropscore` finds this cloud, whatever
+    address the user's shell knows.
+    """
     program = sys.executable if command[0] in ("python", "python3") else command[0]
-    environment = {**_environment(cloud), "DROPSCORE_LOCAL": str(cloud.home.root)}
+    environment = {**_environment(cloud), "DROPSCORE_LOCAL": str(cloud.home.root), "DROPSCORE_URL": ""}
     return Service(name="after", command=(program, *command[1:]), folder=cloud.app, environment=environment)
 
 
@@ -169,10 +188,12 @@ def _python(*arguments: str) -> tuple[str, ...]:
 
 
 def _environment(cloud: Cloud) -> dict[str, str]:
-    """Lets every Python process find the app's own packages, and this one, wherever it was started.
+    """Lets every Python process find the app's own packages, and this one, wherever it was started; behind them what
+    the user's own PYTHONPATH names, such as a workload that is not installed.
 
     Bytecode is kept even where the user's shell says otherwise: without it every start costs a second more.
     """
-    here = Path(__file__).parents[1]
-    folders = [str(cloud.app)] + [str(here)] * (here != cloud.app)
-    return {"PYTHONPATH": ":".join(folders), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
+    users = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    folders = dict.fromkeys([str(cloud.app), str(Path(__file__).parents[1]), *users])
+    python = {"PYTHONPATH": os.pathsep.join(folders), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
+    return python | weather_environment(os.environ, python["PYTHONPATH"], cloud.home.folder("weather"))

@@ -22,6 +22,7 @@ from localcloud.services import (
     Cloud,
     azurite_service,
     batch_service,
+    caller_settings,
     command_service,
     containers_service,
     host_service,
@@ -129,7 +130,7 @@ class Supervisor:
         endpoints = {"api": cloud.api_url, "batch": cloud.batch_url, "arm": cloud.arm_url}
         written = {
             "api_url": cloud.api_url,
-            "settings": cloud.settings,
+            "settings": cloud.settings | caller_settings(cloud),
             "endpoints": {**endpoints, "events": cloud.azurite.events_url},
             "pid": os.getpid(),
             "ready": self._ready,

@@ -3,7 +3,7 @@
     score_run       one run, from its request to its end
     run_container   one container of a run, until what it makes exists
     score_shards    the shards of a run, until each has a verdict
-    decisions       every choice of the three, as pure functions
+    decisions, shard_decisions    every choice of the three, as pure functions
 
 Only `function_app.py` binds them. They never import `activities`: both know the names and payloads in
 `dropscore.contracts`.

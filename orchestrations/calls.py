@@ -20,19 +20,20 @@ type Story[R] = Generator[Task[Any], Any, R]
 
 _LONGEST_BACKOFF = 64
 """In units of the policy's backoff."""
-_PATIENCE = 6
-"""How many times over a patient step is tried while storage does not answer."""
 
 
-def retries(policy: RunPolicy) -> RetryPolicy:
+def retries(policy: RunPolicy, *, attempts: int | None = None) -> RetryPolicy:
     """How often an activity is tried: its first pause is the policy's backoff, and each further one twice as long."""
-    first = timedelta(seconds=policy.activity_backoff_s)
     return RetryPolicy(
-        first_retry_interval=first,
-        max_number_of_attempts=policy.activity_attempts,
+        first_retry_interval=timedelta(seconds=policy.activity_backoff_s),
+        max_number_of_attempts=attempts or policy.activity_attempts,
         backoff_coefficient=2.0,
-        max_retry_interval=first * _LONGEST_BACKOFF,
+        max_retry_interval=_longest_backoff(policy),
     )
+
+
+def _longest_backoff(policy: RunPolicy) -> timedelta:
+    return timedelta(seconds=policy.activity_backoff_s) * _LONGEST_BACKOFF
 
 
 def start_activity(
@@ -43,27 +44,37 @@ def start_activity(
 
 
 def activity[R: Contract](
+    ctx: OrchestrationContext, name: ActivityName, payload: Contract, result: type[R], policy: RunPolicy
+) -> Story[R]:
+    """Call an activity and wait. Raises `TaskFailedError` when it still fails after its retries.
+
+    Where a service does not answer, it is tried for as long as `policy.patience_s`. Any other failure would be the same
+    again.
+    """
+    return (yield from answer_to(ctx, start_activity(ctx, name, payload, policy), name, payload, result, policy))
+
+
+def answer_to[R: Contract](
     ctx: OrchestrationContext,
+    started: CompletableTask[Any],
     name: ActivityName,
     payload: Contract,
     result: type[R],
     policy: RunPolicy,
-    *,
-    patient: bool = False,
 ) -> Story[R]:
-    """Call an activity and wait. Raises `TaskFailedError` when it still fails after its retries.
-
-    The first step of a run and the last ones are `patient`: where a service does not answer, they are tried for
-    minutes. Any other failure would be the same again.
-    """
-    for rounds_left in reversed(range(_PATIENCE if patient else 1)):
+    """Wait for an activity that was started before, as patiently as `activity` does."""
+    until = ctx.current_utc_datetime + timedelta(seconds=policy.patience_s)
+    pause = _longest_backoff(policy)
+    while True:
         try:
-            answer = yield start_activity(ctx, name, payload, policy)
+            answer = yield started
             return decode(result, answer)
         except TaskFailedError as error:
-            if not rounds_left or not is_transient(error):
+            if not is_transient(error) or ctx.current_utc_datetime >= until:
                 raise
-    raise AssertionError("unreachable")
+        yield ctx.create_timer(pause)
+        pause = 2 * _longest_backoff(policy)  # so that the history stays short
+        started = ctx.call_activity(str(name), input=encode(payload), retry_policy=retries(policy, attempts=1))
 
 
 def child[R: Contract](

@@ -4,6 +4,7 @@
    Each of these is the end. (What exists counts, whatever became of the container that made it.)
 2. Without a container group of this attempt, start one. Its name is that of the run, the role and the attempt, so
    starting twice is starting once.
+   While the run is suspended, none is started; one that runs is left to do its work.
 3. While it waits or runs, wait: for a nudge, or for a timer that grows while nothing changes.
 4. When it ended without its product, disappeared, or took too long: remove it, and begin the next attempt; after
    the last one, that is the end.
@@ -32,7 +33,7 @@ from dropscore.contracts.orchestration import (
 )
 from orchestrations.calls import Story, activity, guarded
 from orchestrations.decisions import ContainerMove, container_end, container_move, next_attempt
-from orchestrations.waiting import Waiter, generation_length, longer
+from orchestrations.waiting import Waiter, generation_length, longer, paused_wait_s
 
 
 def run_container(ctx: OrchestrationContext, payload: Json) -> Story[Json]:
@@ -80,6 +81,8 @@ def _rounds(rounds: _Rounds) -> Story[ContainerEnd | None]:
             yield from _remove(rounds)
             rounds.state = next_attempt(rounds.state)
             continue
+        elif move is ContainerMove.PAUSE:
+            rounds.advance(wait_s=paused_wait_s(rounds.state.policy), elapsed_s=0.0)
         length = generation_length(turn, rounds.waiter.nudges, rounds.state.policy)
         if length >= 1.5:
             yield from rounds.waiter.settle()

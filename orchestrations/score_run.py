@@ -18,6 +18,7 @@ from durabletask.task import OrchestrationContext
 
 from dropscore.contracts.base import Json
 from dropscore.contracts.codec import decode, encode
+from dropscore.contracts.failures import Failure
 from dropscore.contracts.names import ActivityName, Lane, OrchestratorName, Role
 from dropscore.contracts.orchestration import (
     Admission,
@@ -36,7 +37,7 @@ from dropscore.contracts.orchestration import (
 from dropscore.contracts.request import RunPolicy
 from dropscore.contracts.run import RunStatus
 from orchestrations import decisions
-from orchestrations.calls import Story, activity, child, guarded, start_activity
+from orchestrations.calls import Story, activity, answer_to, child, guarded, start_activity
 from orchestrations.waiting import longer
 
 _CLEANING_STEPS = 20
@@ -47,9 +48,7 @@ def score_run(ctx: OrchestrationContext, payload: Json) -> Story[Json]:
     """Orchestrator: `RunRef` to `RunEnd`. Its instance id is the run's."""
     run = _Run(ctx=ctx, run_id=decode(RunRef, payload).run_id, lane=Lane.NORMAL, policy=RunPolicy())
     finish = yield from guarded(_score(run), lambda why: decisions.failed(run.run_id, why))
-    end = yield from guarded(
-        _finish(run, finish), lambda why: RunEnd(run_id=run.run_id, status=finish.status, failure=why)
-    )
+    end = yield from _close(run, finish)
     clean = yield from guarded(_clean_up(run, end), lambda _: True)
     if not clean:
         ctx.continue_as_new(payload, save_events=True)
@@ -68,7 +67,7 @@ class _Run:
 
 def _score(run: _Run) -> Story[Finish]:
     asked = RunRef(run_id=run.run_id)
-    admission = yield from activity(run.ctx, ActivityName.ADMIT, asked, Admission, run.policy, patient=True)
+    admission = yield from activity(run.ctx, ActivityName.ADMIT, asked, Admission, run.policy)
     run.lane, run.policy = admission.lane, admission.policy
     end = decisions.end_at_admission(admission)
     if end is not None:
@@ -84,7 +83,7 @@ def _score(run: _Run) -> Story[Finish]:
         return end
 
     scored = yield from _stage(run, RunStatus.PROVISIONING, _shards(run, totals))
-    end = decisions.end_after_scoring(run.run_id, scored)
+    end = decisions.end_after_scoring(run.run_id, totals, scored, run.policy)
     if end is not None:
         return end
 
@@ -98,7 +97,7 @@ def _stage[R](run: _Run, status: RunStatus, story: Story[R]) -> Story[R]:
     change = StatusChange(run_id=run.run_id, status=status)
     recording = start_activity(run.ctx, ActivityName.RECORD_STATUS, change, run.policy)
     result = yield from story
-    yield recording
+    yield from answer_to(run.ctx, recording, ActivityName.RECORD_STATUS, change, RunRef, run.policy)
     return result
 
 
@@ -112,8 +111,25 @@ def _shards(run: _Run, totals: PlanTotals) -> Story[ScoreEnd]:
     return (yield from child(run.ctx, OrchestratorName.SCORE_SHARDS, "score", run.run_id, order, ScoreEnd))
 
 
+def _close(run: _Run, finish: Finish) -> Story[RunEnd]:
+    """End the run. One whose outputs storage refuses has failed, so that it is told and can be rewound; where storage
+    only does not answer, the sweep has the run try again.
+    """
+    failures: list[Failure] = []
+
+    def told(why: Failure) -> RunEnd:
+        failures.append(why)
+        return RunEnd(run_id=run.run_id, status=finish.status, failure=why)
+
+    end = yield from guarded(_finish(run, finish), told)
+    if failures and decisions.is_refused_success(finish, failures[0]):
+        finish = decisions.failed(run.run_id, failures[0])
+        end = yield from guarded(_finish(run, finish), told)
+    return end
+
+
 def _finish(run: _Run, finish: Finish) -> Story[RunEnd]:
-    return (yield from activity(run.ctx, ActivityName.FINISH, finish, RunEnd, run.policy, patient=True))
+    return (yield from activity(run.ctx, ActivityName.FINISH, finish, RunEnd, run.policy))
 
 
 def _clean_up(run: _Run, end: RunEnd) -> Story[bool]:
@@ -121,7 +137,7 @@ def _clean_up(run: _Run, end: RunEnd) -> Story[bool]:
     wait_s = run.policy.poll_first_s
     order = CleanUp(run_id=run.run_id, lane=run.lane, status=end.status)
     for _ in range(_CLEANING_STEPS):
-        cleaned = yield from activity(run.ctx, ActivityName.CLEAN_UP, order, CleanedUp, run.policy, patient=True)
+        cleaned = yield from activity(run.ctx, ActivityName.CLEAN_UP, order, CleanedUp, run.policy)
         if cleaned.done:
             return True
         yield run.ctx.create_timer(timedelta(seconds=wait_s))

@@ -6,7 +6,9 @@
 4. When it has been quiet for a while (and once at the beginning), see that enough workers are there or coming.
 5. When it has been quiet for too long, shards may have been lost: put those without a verdict on the queue again.
    Too many such stalls in a row are the end.
-6. Wait: for a nudge, for the next page, or for a timer that grows while nothing changes. Then count again.
+6. While the run is suspended, begin nothing and count no time; workers drop its messages meanwhile. After it, see that
+   workers come, and put the shards without a verdict on the queue again.
+7. Wait: for a nudge, for the next page, or for a timer that grows while nothing changes. Then count again.
 
 After some rounds it continues as new, so that its history stays short however many shards there are.
 """
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from durabletask.task import CompletableTask, OrchestrationContext
+from durabletask.task import CompletableTask, OrchestrationContext, when_any
 
 from dropscore.contracts.base import Json
 from dropscore.contracts.codec import decode, encode
@@ -33,9 +35,9 @@ from dropscore.contracts.orchestration import (
     WorkersSeen,
     WorkersWanted,
 )
-from orchestrations import decisions
-from orchestrations.calls import Story, activity, guarded, start_activity
-from orchestrations.decisions import ScoreMove
+from orchestrations import shard_decisions as decisions
+from orchestrations.calls import Story, activity, answer_to, guarded, start_activity
+from orchestrations.shard_decisions import ScoreMove
 from orchestrations.waiting import Waiter, generation_length, longer
 
 _EPOCH = datetime(2020, 1, 1)  # noqa: DTZ001 - the orchestration's own time has no zone; it is UTC
@@ -81,7 +83,7 @@ def _rounds(rounds: _Rounds) -> Story[ScoreEnd | None]:
     """Rounds of enqueueing, counting, acting and waiting. None when it is time to continue as new."""
     length = 0.0
     for turn in itertools.count(1):
-        _enqueue(rounds, more=length < 1)
+        yield from _enqueue(rounds, more=length < 1 and not rounds.state.suspended)
         count = yield from _count(rounds)
         end = decisions.score_end(rounds.state, count) or (yield from _act(rounds, count))
         if end is not None:
@@ -96,15 +98,23 @@ def _rounds(rounds: _Rounds) -> Story[ScoreEnd | None]:
     return None
 
 
-def _enqueue(rounds: _Rounds, *, more: bool) -> None:
-    """Take in how far the shards are on the queue, and send for `more` if any are left. Does not wait."""
-    state = rounds.state
+def _enqueue(rounds: _Rounds, *, more: bool) -> Story[None]:
+    """Take in how far the shards are on the queue, and send for `more` if any are left. Waits for nothing but a queue
+    that does not answer.
+    """
+    policy = rounds.state.policy
     if rounds.enqueueing is not None and rounds.enqueueing.is_complete:
-        rounds.advance(next_shard=decode(Enqueued, rounds.enqueueing.get_result()).next_shard)
+        asked = (rounds.enqueueing, ActivityName.ENQUEUE_SHARDS, _page(rounds.state))
+        enqueued = yield from answer_to(rounds.ctx, *asked, Enqueued, policy)
+        rounds.advance(next_shard=enqueued.next_shard)
         rounds.enqueueing = None
-    if more and rounds.enqueueing is None and rounds.state.next_shard < state.shards:
-        page = Enqueue(run_id=state.run_id, lane=state.lane, next_shard=rounds.state.next_shard, shards=state.shards)
-        rounds.enqueueing = start_activity(rounds.ctx, ActivityName.ENQUEUE_SHARDS, page, state.policy)
+    if more and rounds.enqueueing is None and rounds.state.next_shard < rounds.state.shards:
+        rounds.enqueueing = start_activity(rounds.ctx, ActivityName.ENQUEUE_SHARDS, _page(rounds.state), policy)
+
+
+def _page(state: ScoreShards) -> Enqueue:
+    """The order to put the next page of shards on the queue."""
+    return Enqueue(run_id=state.run_id, lane=state.lane, next_shard=state.next_shard, shards=state.shards)
 
 
 def _count(rounds: _Rounds) -> Story[VerdictCount]:
@@ -136,6 +146,12 @@ def _act(rounds: _Rounds, count: VerdictCount) -> Story[ScoreEnd | None]:
         if end is not None:
             return end
         yield from _requeue(rounds)
+    elif move is ScoreMove.PAUSE:
+        rounds.state = decisions.paused(rounds.state)
+    elif move is ScoreMove.RESUME:
+        rounds.state = decisions.resumed(rounds.state)
+        yield from _ensure_workers(rounds)
+        yield from _requeue(rounds, trust_queue=False)
     return None
 
 
@@ -149,7 +165,8 @@ def _ensure_workers(rounds: _Rounds) -> Story[WorkersSeen]:
     return (yield from activity(rounds.ctx, ActivityName.ENSURE_WORKERS, wanted, WorkersSeen, state.policy))
 
 
-def _requeue(rounds: _Rounds) -> Story[None]:
+def _requeue(rounds: _Rounds, *, trust_queue: bool = True) -> Story[None]:
+    """Put missing shards on the queue again, of those that have been on it before."""
     state = rounds.state
     next_shard = state.settled_before
     for _ in range(_REQUEUE_STEPS):
@@ -157,13 +174,14 @@ def _requeue(rounds: _Rounds) -> Story[None]:
             run_id=state.run_id,
             lane=state.lane,
             settled_before=state.settled_before,
-            shards=state.shards,
+            shards=state.next_shard,
             generation=state.rounds,
             next_shard=next_shard,
+            trust_queue=trust_queue,
         )
         sent = yield from activity(rounds.ctx, ActivityName.REQUEUE_MISSING, missing, Requeued, state.policy)
         next_shard = sent.next_shard
-        if next_shard >= state.shards:
+        if next_shard >= state.next_shard:
             return
 
 
@@ -172,13 +190,13 @@ def _wait(rounds: _Rounds) -> Story[None]:
     wait_s = rounds.state.wait_s or policy.poll_first_s
     heed = decisions.heeds_nudges(rounds.state, wait_s)
     nudged = yield from rounds.waiter.wait(wait_s, rounds.enqueueing, heed_nudges=heed)
-    if not nudged:
+    if not nudged and not rounds.state.suspended:
         rounds.advance(wait_s=longer(wait_s, policy))
 
 
 def _settle(rounds: _Rounds) -> Story[None]:
     """Leave nothing open behind: what is answered to the next generation would be taken for another answer."""
     if rounds.enqueueing is not None:
-        yield rounds.enqueueing
-        _enqueue(rounds, more=False)
+        yield when_any([rounds.enqueueing])
+        yield from _enqueue(rounds, more=False)
     yield from rounds.waiter.settle()

@@ -9,6 +9,9 @@ from dropscore.contracts.names import EventName
 from dropscore.contracts.request import RunPolicy
 from orchestrations.calls import Story
 
+PAUSED_POLLS = 5
+"""While a run is suspended it is looked at this many times less often than at the slowest otherwise."""
+
 
 class Waiter:
     """The waits of one generation of an orchestration.
@@ -72,3 +75,8 @@ def generation_length(rounds: int, nudges: int, policy: RunPolicy) -> float:
 def longer(wait_s: float, policy: RunPolicy) -> float:
     """The polling interval after one in which nothing changed, in seconds."""
     return min(max(wait_s, policy.poll_first_s) * policy.poll_growth, policy.poll_most_s)
+
+
+def paused_wait_s(policy: RunPolicy) -> float:
+    """The wait between two looks at a run that is suspended, in seconds. A nudge ends it."""
+    return PAUSED_POLLS * policy.poll_most_s

@@ -59,5 +59,13 @@ def wait_until() -> Callable[..., None]:
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own settings must not change what a test sees."""
-    for name in ("DROPSCORE_URL", "DROPSCORE_LOCAL", "DROPSCORE_CLOUD", "DataStorage", "SystemStorage"):
+    for name in (
+        "DROPSCORE_URL",
+        "DROPSCORE_KEY",
+        "DROPSCORE_TOKEN",
+        "DROPSCORE_LOCAL",
+        "DROPSCORE_CLOUD",
+        "DataStorage",
+        "SystemStorage",
+    ):
         monkeypatch.delenv(name, raising=False)

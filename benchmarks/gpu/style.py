@@ -26,7 +26,7 @@ from benchmarks.goals import Goal, report
 from benchmarks.worker_clip import HEIGHT, WIDTH, frames
 from dropscore.cloud.memory import MemoryCloud, memory_cloud
 from dropscore.contracts import layout
-from dropscore.contracts.codec import decode, encode, encode_bytes
+from dropscore.contracts.codec import decode, encode_bytes
 from dropscore.contracts.identity import digest
 from dropscore.contracts.names import Lane, QueueName
 from dropscore.contracts.package import ModelPackage
@@ -43,8 +43,9 @@ from dropscore.workloads.style_transfer.options import StyleTransferOptions
 from dropscore.workloads.style_transfer.score import StyleTransferScoring
 from gpu_worker.compose import compose_scoring
 from gpu_worker.desk import compose_desk
+from gpu_worker.exits import Exit
 from gpu_worker.run_logs import RunLogs
-from gpu_worker.worker import Exit, Scoring, Worker
+from gpu_worker.worker import Scoring, Worker
 
 SHARDS, SHARD_ITEMS = 10, 30
 FULL_WIDTH = 32
@@ -153,7 +154,7 @@ def _admission(cloud: MemoryCloud) -> Any:
         run = AdmittedRun(
             run_id=run_id,
             workload="style_transfer",
-            options=encode(options),
+            options=options.model_dump(mode="json"),
             model=model,
             lane=Lane.NORMAL,
             policy=RunPolicy(),
@@ -215,7 +216,7 @@ def _flops_per_s() -> float:
     left, right = (torch.rand(side, side, device="cuda", dtype=torch.float16) for _ in range(2))
     best = float("inf")
     for _ in range(10):
-        begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         begun.record()
         torch.matmul(left, right)
         ended.record()

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cpu_worker.report.ledger import STEPS, step_seconds, total_seconds
-from cpu_worker.report.words import duration
+from dropscore.contracts.item_table import STEPS, step_seconds, total_seconds
 from dropscore.contracts.report import ShardLine, StageSpan
 from dropscore.contracts.verdict import ItemTiming, Outcome
+from dropscore.quantities import duration
 
 WIDTH: Final = 1000.0
 GANTT_ROW: Final = 12

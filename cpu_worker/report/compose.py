@@ -1,6 +1,6 @@
 """Put the report and the receipt together out of what a run left in storage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
@@ -49,6 +49,8 @@ def compose_report(findings: Findings) -> Report:
         options=findings.admission.options,
         options_digest=findings.admission.options_digest,
         model=findings.admission.model,
+        replay_of=findings.admission.replay_of,
+        items_kept=ledger.items_kept,
         code_version=__version__,
         items_total=plan.items,
         items_published=stitched.items_published,
@@ -64,7 +66,7 @@ def compose_report(findings: Findings) -> Report:
         workers=ledger.workers,
         retries=ledger.retries,
         failures=(*plan.refused, *ledger.failures),
-        notes=stitched.notes,
+        notes=(*_replay_note(findings), *stitched.notes),
         metrics=dict(stitched.metrics),
     )
 
@@ -84,10 +86,14 @@ def compose_receipt(report: Report) -> Receipt:
         options=report.options,
         options_digest=report.options_digest,
         model=report.model,
+        replay_of=report.replay_of,
+        items_kept=report.items_kept,
         code_version=report.code_version,
         outputs=report.outputs,
         items_total=report.items_total,
         items_published=report.items_published,
+        items_missing=report.items_missing,
+        coverage=report.items_published / report.items_total if report.items_total else 0.0,
         retries=report.retries,
         worker_s=sum(worker.busy_s for worker in report.workers),
         failures=report.failures,
@@ -102,6 +108,14 @@ def _ending(findings: Findings) -> RunStatus:
     if findings.stitched.items_missing or findings.ledger.items_failed or findings.plan.refused:
         return RunStatus.SUCCEEDED_WITH_GAPS
     return RunStatus.SUCCEEDED
+
+
+def _replay_note(findings: Findings) -> Iterator[str]:
+    """What a replay kept, and what it made."""
+    first = findings.admission.replay_of
+    if first is not None:
+        kept, items = findings.ledger.items_kept, findings.plan.items
+        yield f"Replays the run {first}: {items - kept} of {items} items were scored again, {kept} results are kept."
 
 
 def _stages(state: RunState, finished_at: str) -> tuple[StageSpan, ...]:

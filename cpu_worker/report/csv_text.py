@@ -2,13 +2,10 @@
 
 import csv
 import io
-from typing import Final
 
-from cpu_worker.report.ledger import STEPS, step_seconds, total_seconds
 from cpu_worker.report.sources import ItemSources
+from dropscore.contracts.item_table import MILLISECOND_COLUMNS, millisecond_cells, plain_cell
 from dropscore.contracts.report import Report
-
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def items_csv(report: Report) -> bytes:
@@ -16,13 +13,7 @@ def items_csv(report: Report) -> bytes:
     sources = ItemSources(report.inputs)
     target = io.StringIO(newline="")
     writer = csv.writer(target)
-    writer.writerow(["item", "input", *(f"{step}_ms" for step in STEPS), "total_ms"])
+    writer.writerow(["item", "input", *MILLISECOND_COLUMNS])
     for timing in report.items:
-        milliseconds = (f"{seconds * 1000:.3f}" for seconds in (*step_seconds(timing), total_seconds(timing)))
-        writer.writerow([timing.item, plain_cell(sources.name_of(timing.item)), *milliseconds])
+        writer.writerow([timing.item, plain_cell(sources.name_of(timing.item)), *millisecond_cells(timing)])
     return target.getvalue().encode()
-
-
-def plain_cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: an apostrophe goes before what would start one."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from dropscore.contracts.failures import Failure
+from dropscore.contracts.item_table import STEPS, step_seconds, total_seconds
 from dropscore.contracts.plan import ShardSpec
 from dropscore.contracts.report import (
     MAX_REPORT_ITEMS,
@@ -19,11 +20,10 @@ from dropscore.contracts.report import (
 )
 from dropscore.contracts.verdict import ItemTiming, Verdict, WorkerFacts
 
-STEPS: Final = ("fetch", "decode", "preprocess", "predict", "postprocess", "encode")
-"""The steps of one item in a worker, in the order in which they happen."""
-
-MAX_FAILURES: Final = 100
-"""Failed shards named in a report; a run with more has one cause, not a hundred."""
+MAX_FAILURES: Final = 1000
+"""Failures named in a report; quarantine has them all."""
+MAX_DETAILS: Final = 20
+"""Failures whose detail, such as a traceback, stands in a report."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +46,8 @@ class Ledger:
         self.items: list[ItemTiming] = []
         self.failures: list[Failure] = []
         self.items_failed = 0
+        self.items_kept = 0
+        """Items whose result is another run's."""
         self.retries = 0
         self.worker_s = 0.0
         self.items_timed = 0
@@ -57,10 +59,14 @@ class Ledger:
     def add(self, shard: ShardSpec, verdict: Verdict) -> None:
         """Count one shard."""
         self.items_failed += verdict.items_failed
+        self.items_kept += verdict.items_kept
+        if verdict.scored_for is not None:
+            return  # its time and its retries are on the receipt of that run
         self.retries += max(0, verdict.attempt - 1)
         self.worker_s += verdict.duration_s
-        if verdict.failure is not None and len(self.failures) < MAX_FAILURES:
-            self.failures.append(verdict.failure)
+        for failure in (verdict.failure, *(piece.failure for piece in verdict.pieces)):
+            if failure is not None:
+                self._name(failure)
         if len(self.shards) < MAX_REPORT_SHARDS:
             self.shards.append(self._line(shard, verdict))
         self._tally(verdict)
@@ -96,6 +102,11 @@ class Ledger:
             model_load_s=verdict.model_load_s,
         )
 
+    def _name(self, failure: Failure) -> None:
+        if len(self.failures) < MAX_FAILURES:
+            bare = len(self.failures) >= MAX_DETAILS
+            self.failures.append(failure.model_copy(update={"detail": None}) if bare else failure)
+
     def _tally(self, verdict: Verdict) -> None:
         name = verdict.worker.worker
         tally = self._workers.setdefault(name, _WorkerTally(facts=verdict.worker))
@@ -115,23 +126,6 @@ class Ledger:
             heapq.heappush(self._slowest, entry)
         elif entry[:2] > self._slowest[0][:2]:
             heapq.heapreplace(self._slowest, entry)
-
-
-def step_seconds(timing: ItemTiming) -> tuple[float, ...]:
-    """An item's seconds by step, in the order of `STEPS`."""
-    return (
-        timing.fetch_s,
-        timing.decode_s,
-        timing.preprocess_s,
-        timing.predict_s,
-        timing.postprocess_s,
-        timing.encode_s,
-    )
-
-
-def total_seconds(timing: ItemTiming) -> float:
-    """An item's seconds over all steps."""
-    return sum(step_seconds(timing))
 
 
 def _worker_line(tally: _WorkerTally) -> WorkerLine:

@@ -18,9 +18,10 @@ from markupsafe import Markup
 
 from cpu_worker.report import charts, words
 from cpu_worker.report.csv_text import items_csv
-from cpu_worker.report.ledger import step_seconds, total_seconds
 from cpu_worker.report.sources import ItemSources
+from dropscore import quantities
 from dropscore.contracts.base import Json
+from dropscore.contracts.item_table import step_seconds, total_seconds
 from dropscore.contracts.report import Report
 from dropscore.contracts.verdict import ItemTiming
 from dropscore.workloads.base import Picture
@@ -52,6 +53,8 @@ class PicturePair:
     before: str
     after: str
     caption: str
+    source: str
+    """Full name of the input that is shown."""
 
 
 def render(report: Report, before: Sequence[Picture], after: Sequence[Picture]) -> bytes:
@@ -60,12 +63,13 @@ def render(report: Report, before: Sequence[Picture], after: Sequence[Picture]) 
     text = _template().render(
         report=report,
         words=words,
+        quantities=quantities,
         style=style,
         script=script,
         policy=_policy(style, script),
         tiles=_tiles(report),
         stage_bars=charts.stage_bars(report.stages),
-        pairs=_pairs(before, after),
+        pairs=_pairs(before, after, ItemSources(report.inputs)),
         metrics=_facts(report.metrics),
         step_bars=charts.step_bars([(step.step, step.total_s) for step in report.steps]),
         columns=[words.STEP_TITLES[step] for step in words.STEP_TITLES],
@@ -119,22 +123,23 @@ def _data_address(media_type: str, data: bytes) -> str:
 
 def _tiles(report: Report) -> list[tuple[str, str, str]]:
     """The figures at the top: (name, figure, what stands below it)."""
-    published, total = words.count(report.items_published), words.count(report.items_total)
+    published, total = quantities.count(report.items_published), quantities.count(report.items_total)
     whole = report.items_published == report.items_total
-    gap = "all of them" if whole else f"of {total}, {words.count(report.items_missing)} missing"
+    coverage = words.share(report.items_published / max(report.items_total, 1))
+    gap = "all of them" if whole else f"of {total}, {quantities.count(report.items_missing)} missing ({coverage})"
     scoring_s = sum(span.duration_s for span in report.stages if span.status.value == "scoring")
-    shards = words.counted(report.shards_total, "shard")
+    shards = quantities.counted(report.shards_total, "shard")
     workers = len(report.workers)
     return [
         ("Items", published, gap),
-        ("Total time", words.duration(report.duration_s), f"since {words.moment(report.created_at)}"),
+        ("Total time", quantities.duration(report.duration_s), f"since {words.moment(report.created_at)}"),
         ("Rate", f"{words.rate(report.items_published, scoring_s)} /s", "items while scoring"),
-        ("Workers", words.count(workers), ", ".join(sorted({worker.device for worker in report.workers}))),
-        ("Retries", words.count(report.retries), f"over {shards}"),
+        ("Workers", quantities.count(workers), ", ".join(sorted({worker.device for worker in report.workers}))),
+        ("Retries", quantities.count(report.retries), f"over {shards}"),
     ]
 
 
-def _pairs(before: Sequence[Picture], after: Sequence[Picture]) -> list[PicturePair]:
+def _pairs(before: Sequence[Picture], after: Sequence[Picture], sources: ItemSources) -> list[PicturePair]:
     """Pictures of the same item side by side, in the order of the items."""
     originals = {picture.item: picture for picture in before}
     return [
@@ -142,6 +147,7 @@ def _pairs(before: Sequence[Picture], after: Sequence[Picture]) -> list[PictureP
             before=_data_address("image/jpeg", originals[picture.item].jpeg),
             after=_data_address("image/jpeg", picture.jpeg),
             caption=picture.caption,
+            source=sources.name_of(picture.item),
         )
         for picture in sorted(after, key=lambda picture: picture.item)
         if picture.item in originals
@@ -155,8 +161,8 @@ def _rows(report: Report, timings: Sequence[ItemTiming]) -> list[ItemRow]:
         ItemRow(
             item=timing.item,
             source=sources.name_of(timing.item),
-            cells=tuple(words.milliseconds(seconds) for seconds in step_seconds(timing)),
-            total=words.milliseconds(total_seconds(timing)),
+            cells=tuple(quantities.milliseconds(seconds) for seconds in step_seconds(timing)),
+            total=quantities.milliseconds(total_seconds(timing)),
             bars=charts.item_bars(timing, most_s),
         )
         for timing in timings

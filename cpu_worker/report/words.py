@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from dropscore import quantities
 from dropscore.contracts.base import Json
 from dropscore.contracts.run import RunStatus
 
@@ -29,59 +30,21 @@ STATUS_MARKS: Final = {
 """A shape beside the word, so that colour is not the only cue."""
 
 
-def duration(seconds: float) -> str:
-    """`4.2 ms`, `420 ms`, `12.3 s`, `4 min 05 s`, `2 h 07 min`."""
-    if seconds < 0.00995:
-        return f"{seconds * 1000:.1f} ms"
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def milliseconds(seconds: float) -> str:
-    """Milliseconds as a bare number with one decimal, for table columns."""
-    return f"{seconds * 1000:.1f}"
-
-
-def size(size_bytes: int) -> str:
-    """`812 B`, `4.2 kB`, `1.3 MB`: powers of 1,000."""
-    if size_bytes < 1000:
-        return f"{size_bytes} B"
-    amount = float(size_bytes)
-    for unit in ("kB", "MB", "GB"):
-        amount /= 1000
-        if amount < 999.95:
-            return f"{amount:.1f} {unit}"
-    return f"{amount / 1000:.1f} TB"
-
-
-def count(number: int) -> str:
-    """With a comma for each thousand."""
-    return f"{number:,}"
-
-
-def counted(number: int, one: str) -> str:
-    """`1 item`, `2 items`, `1,200 items`."""
-    return f"{count(number)} {one}{'' if number == 1 else 's'}"
-
-
 def rate(items: int, seconds: float) -> str:
     """Items a second, two or three digits that matter."""
     if seconds <= 0:
         return "–"
-    value = items / seconds
-    return f"{value:,.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
+    return quantities.rate(items / seconds)
 
 
 def moment(iso: str) -> str:
     """`2026-03-01 09:30:05 UTC` from ISO 8601."""
     return f"{iso[:10]} {iso[11:19]} UTC"
+
+
+def file_name(name: str) -> str:
+    """The last part of a blob's name: `20260301-093005-5f3a1c/clip.mp4` as `clip.mp4`."""
+    return name.rpartition("/")[2] or name
 
 
 def title(name: str) -> str:
@@ -92,7 +55,11 @@ def title(name: str) -> str:
 
 def fact(name: str, json: Json) -> tuple[str, str]:
     """A fact's name and value as a reader wants them; a unit at the end of the name goes to the value."""
+    if name in SHARES and isinstance(json, int | float):
+        return title(name), share(json)
     stem, _, unit = name.rpartition("_")
+    if unit == "s" and stem.endswith("_per") and isinstance(json, int | float):
+        return title(stem.removesuffix("_per")), f"{json:,.6g} a second"
     if stem and isinstance(json, int | float) and not isinstance(json, bool) and unit in UNITS:
         return title(stem), UNITS[unit](json)
     return title(name), value(json)
@@ -113,13 +80,23 @@ def _scalar(json: str | float | bool | None) -> str:
     if isinstance(json, bool):
         return "yes" if json else "no"
     if isinstance(json, int):
-        return count(json)
+        return quantities.count(json)
     return f"{json:.4g}" if isinstance(json, float) else json
 
 
+def share(part: float) -> str:
+    """A share from 0 to 1 in percent. Only all is `100 %`, and only nothing `0 %`."""
+    if part in (0, 1):
+        return f"{part:.0%}".replace("%", " %")
+    return f"{min(max(100 * part, 0.01), 99.99):.4g} %"
+
+
+SHARES: Final = frozenset({"coverage"})
+"""Facts that are shares of a whole."""
+
 UNITS: Final[dict[str, Callable[[float], str]]] = {
-    "s": duration,
-    "bytes": lambda number: size(int(number)),
+    "s": quantities.duration,
+    "bytes": lambda number: quantities.size(int(number)),
     "hz": lambda number: f"{number:,.6g} Hz",
     "levels": lambda number: f"{number:.3g} of 255 levels",
     "px": lambda number: f"{number:,.6g} px",

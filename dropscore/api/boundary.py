@@ -8,17 +8,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dropscore.api.problems import problem
 from dropscore.cloud.ports import Orchestrations
-from dropscore.contracts.errors import (
-    AccessDeniedError,
-    ContractError,
-    FailedError,
-    PermanentCloudError,
-    TransientCloudError,
-)
+from dropscore.contracts.errors import ContractError, FailedError, PermanentCloudError, TransientCloudError
 from dropscore.contracts.failures import Code, Failure, failure
+from dropscore.contracts.refusals import refusal_of
 
 _LOG = logging.getLogger(__name__)
-_NO_ROUTE = {404: "There is nothing at this address.", 405: "This address does not take this method."}
+NO_ROUTE = {404: "There is nothing at this address.", 405: "This address does not take this method."}
 
 
 class Boundary:
@@ -53,7 +48,7 @@ def answer_to(error: Exception) -> Response:
     """The problem that tells of an exception."""
     if not isinstance(error, HTTPException):
         return problem(failure_of(error))
-    answer = problem(failure(Code.REQUEST_FIELD, _NO_ROUTE.get(error.status_code)), status=error.status_code)
+    answer = problem(failure(Code.REQUEST_FIELD, NO_ROUTE.get(error.status_code)), status=error.status_code)
     answer.headers.update(error.headers or {})
     return answer
 
@@ -65,8 +60,8 @@ def failure_of(error: Exception) -> Failure:
     _LOG.exception("A request failed.", exc_info=error, extra={"action": "request"})
     if isinstance(error, TransientCloudError):
         return failure(Code.STORAGE_UNAVAILABLE)
-    if isinstance(error, AccessDeniedError):
-        return failure(Code.STORAGE_REFUSED)
+    if (refused := refusal_of(error)) is not None:
+        return refused.model_copy(update={"detail": None})
     if isinstance(error, ContractError | PermanentCloudError):
         return failure(Code.INTERNAL, "Something stored could not be read.")
     return failure(Code.INTERNAL)

@@ -2,6 +2,8 @@
 
 from urllib.parse import quote
 
+from dropscore.api.insight.progress import Told, progress_of
+from dropscore.api.operations import BASE
 from dropscore.contracts import layout
 from dropscore.contracts.base import Json
 from dropscore.contracts.codec import encode
@@ -10,22 +12,36 @@ from dropscore.contracts.run import RunState, RunStatus, stage_seconds
 
 def run_path(run_id: str) -> str:
     """The address of a run."""
-    return f"/api/runs/{quote(run_id, safe='')}"
+    return f"{BASE}/runs/{quote(run_id, safe='')}"
 
 
-def run_document(state: RunState, now: str) -> dict[str, Json]:
-    """The document of a run. `stage_times` are seconds; those of the stage a run is in grow."""
-    told = encode(state)
-    fields: dict[str, Json] = told if isinstance(told, dict) else {}
+def operation_path(run_id: str, *, fail: bool = False) -> str:
+    """The address at which to wait for a run."""
+    return f"{run_path(run_id)}/operation" + ("?fail=true" if fail else "")
+
+
+def run_document(state: RunState, now: str, told: Told | None = None) -> dict[str, Json]:
+    """The document of a run. `stage_times` are seconds; those of the stage a run is in grow. Without `told`, which is
+    for one run (see `Insight.told`), neither pace nor cost are in it.
+    """
+    beside = told or Told(progress=progress_of(state))
+    encoded = encode(state)
+    fields: dict[str, Json] = encoded if isinstance(encoded, dict) else {}
     until = state.updated_at if state.status.ended else now
     times: dict[str, Json] = dict(stage_seconds(state.stages, until))
+    parts = {"progress": beside.progress, "cost": beside.cost}
+    fields |= {name: None if part is None else encode(part) for name, part in parts.items()}
     return {**fields, "stage_times": times, "links": links(state), "documents": documents(state)}
 
 
 def links(state: RunState) -> dict[str, Json]:
-    """Addresses of the API that belong to a run."""
-    here: dict[str, Json] = {"self": run_path(state.run_id)}
-    return here if state.status.ended else here | {"cancel": f"{run_path(state.run_id)}/cancel"}
+    """Addresses of the API that belong to a run: itself, and what may be done to it now."""
+    here = run_path(state.run_id)
+    if state.status.ended:
+        deeds = ["rewind"] if state.status is RunStatus.FAILED else []
+    else:
+        deeds = ["cancel", "suspend" if state.suspended_at is None else "resume"]
+    return {"self": here, "operation": operation_path(state.run_id), **{deed: f"{here}/{deed}" for deed in deeds}}
 
 
 def documents(state: RunState) -> dict[str, Json]:

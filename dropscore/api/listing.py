@@ -1,21 +1,25 @@
 """The runs, newest first, by pages; read from the metadata of the index alone."""
 
-import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dropscore.cloud.ports import BlobStore
-from dropscore.contracts import layout
-from dropscore.contracts.errors import ContractError, FailedError
+from dropscore.api.operations import query
+from dropscore.cloud.known_runs import KnownRuns
+from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
 from dropscore.contracts.reading import suggestion
-from dropscore.contracts.run import RunState, RunStatus, listed_state
+from dropscore.contracts.run import RunState, RunStatus
 
 MOST = 200
 """Most runs on one page."""
 USUAL = 50
 
-_LOG = logging.getLogger(__name__)
+LIST_PARAMETERS = (
+    query("status", "Only runs of this status.", type="string", enum=[str(status) for status in RunStatus]),
+    query("workload", "Only runs of this workload."),
+    query("limit", "Most runs on the page.", type="integer", minimum=1, maximum=MOST, default=USUAL),
+    query("after", "Where the page before ended (its `next`)."),
+)
+"""The query of a list of runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,8 @@ class Wanted:
     workload: str | None = None
     limit: int = USUAL
     after: str | None = None
+    tenant: str | None = None
+    """Only runs of this tenant; None: everybody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +44,7 @@ class Page:
 
 def read_wanted(query: dict[str, str]) -> Wanted:
     """Read the query of a list of runs. Raises `FailedError` (E-REQUEST-FIELD) that names the parameter."""
-    known = ("status", "workload", "limit", "after")
+    known = [parameter.name for parameter in LIST_PARAMETERS]
     for name in query:
         if name not in known:
             raise FailedError.of(
@@ -52,26 +58,18 @@ def read_wanted(query: dict[str, str]) -> Wanted:
     )
 
 
-def list_runs(blobs: BlobStore, wanted: Wanted) -> Page:
+def list_runs(known: KnownRuns, wanted: Wanted) -> Page:
     """One page of the runs that are wanted."""
-    fitting = sorted((run for run in _indexed(blobs) if _fits(run, wanted)), key=_place, reverse=True)
+    runs = (entry.state for entry in known.entries() if not entry.deleted)
+    fitting = sorted((run for run in runs if _fits(run, wanted)), key=_place, reverse=True)
     rest = [run for run in fitting if wanted.after is None or _place(run) < wanted.after]
     page = tuple(rest[: wanted.limit])
     return Page(runs=page, next=_place(page[-1]) if len(rest) > len(page) else None)
 
 
-def _indexed(blobs: BlobStore) -> Iterator[RunState]:
-    prefix = layout.index_prefix()
-    for info in blobs.list(prefix, with_metadata=True):
-        run_id = info.path.name.removeprefix(prefix.name)
-        try:
-            yield listed_state(run_id, info.metadata)
-        except ContractError as error:
-            _LOG.warning("An entry of the list of runs cannot be read: %s", error, extra={"run_id": run_id})
-
-
 def _fits(run: RunState, wanted: Wanted) -> bool:
-    return (wanted.status in (None, run.status)) and (wanted.workload in (None, run.workload))
+    asked = ((wanted.status, run.status), (wanted.workload, run.workload), (wanted.tenant, run.source.tenant))
+    return all(value is None or value == there for value, there in asked)
 
 
 def _place(run: RunState) -> str:

@@ -16,8 +16,10 @@ Exit codes:
   130  detached with Ctrl-C; a run goes on
 
 \b
-Settings: DROPSCORE_URL, DataStorage and SystemStorage name a cloud. Without
-them the local cloud of this folder is used (.local/, or DROPSCORE_LOCAL).
+Settings: DROPSCORE_URL names a Function app, DROPSCORE_KEY or DROPSCORE_TOKEN
+(Entra ID) opens it; nothing else is needed. Only `run --trigger` also asks for
+DataStorage, and storing models for SystemStorage. Without DROPSCORE_URL the
+local cloud of this folder is used (.local/, or DROPSCORE_LOCAL).
 NO_COLOR turns colours off; output to a file or program never has any."""
 
 RUN_EXAMPLES = """\b
@@ -46,9 +48,19 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its beg
 
 @app.callback()
 def root(
+    url: Annotated[
+        str | None, typer.Option(help="Address of a Function app, instead of the variable DROPSCORE_URL.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="Its key. Better set DROPSCORE_KEY: others on this machine can read a command line."),
+    ] = None,
     version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and leave.")] = False,
 ) -> None:
     """Drop a file, get it scored on GPUs."""
+    from dropscore.cli.given import give
+
+    give(url, key)
     if version:
         from dropscore import __version__
 

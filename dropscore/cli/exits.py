@@ -22,9 +22,13 @@ class Exit(IntEnum):
 ENVIRONMENT_CODES: Final = frozenset(
     {
         Code.API_UNREACHABLE,
+        Code.AUTH_REQUIRED,
+        Code.AUTH_INVALID,
+        Code.AUTH_FORBIDDEN,
         Code.SETTINGS_INVALID,
         Code.STORAGE_UNAVAILABLE,
         Code.STORAGE_REFUSED,
+        Code.STORAGE_GONE,
         Code.EMULATOR_LOSS,
         Code.WORKERS_UNAVAILABLE,
     }

@@ -10,7 +10,7 @@ from dropscore.cli.finding import find_run
 from dropscore.cli.session import Session
 from dropscore.cli.views import RunView
 from dropscore.cli.watch import show_end
-from dropscore.contracts.run import RunStatus
+from dropscore.contracts.run import RunState, RunStatus
 
 WIDE_COLUMNS: Final = 100
 
@@ -57,7 +57,7 @@ def _table(runs: list[RunView], session: Session) -> Table:
         state = run.state
         items = f"{state.items_done:,}/{state.items_total:,}" if state.items_total else "–"
         age = wording.age(state.created_at, session.now())
-        cells: list[str | Text] = [state.run_id, wording.status(state.status), items, age, state.workload or "–"]
+        cells: list[str | Text] = [state.run_id, _status(state), items, age, state.workload or "–"]
         table.add_row(*cells[: 5 if wide else 4])
     return table
 
@@ -67,12 +67,16 @@ def _facts(view: RunView) -> list[tuple[str, str | Text]]:
     source = state.source.trigger_name or state.source.kind
     facts: list[tuple[str, str | Text]] = [
         ("run", state.run_id),
-        ("status", wording.status(state.status)),
+        ("status", _status(state)),
         ("workload", state.workload or "–"),
         ("lane", state.lane.value if state.lane else "–"),
         ("from", source),
         ("created", f"{wording.moment(state.created_at)} UTC"),
     ]
+    if state.source.follows:
+        facts.append(("after", f"{state.source.follows}, of an earlier version of the same trigger file"))
+    if state.rewinds:
+        facts.append(("rewound", "once" if state.rewinds == 1 else f"{state.rewinds} times"))
     if state.note:
         facts.append(("note", state.note))
     if state.items_total:
@@ -87,6 +91,12 @@ def _facts(view: RunView) -> list[tuple[str, str | Text]]:
     return facts
 
 
+def _status(state: RunState) -> Text:
+    """A status with its mark, and that the run is suspended."""
+    text = wording.status(state.status)
+    return text.append(", suspended", style="yellow") if state.suspended_at and not state.status.ended else text
+
+
 def _timed(view: RunView) -> list[tuple[str, float]]:
     endings = {status.value for status in RunStatus if status.ended}
     return [(stage, seconds) for stage, seconds in view.stage_times.items() if stage not in endings]
@@ -97,5 +107,7 @@ def cancel_run(session: Session, run: str) -> None:
     view = session.api().cancel(find_run(session.api(), run).state.run_id)
     if session.screen.as_json:
         session.screen.document(view.document)
+    elif view.state.status is RunStatus.CANCELLED:
+        session.screen.show(f"{view.state.run_id} is cancelled already.")
     else:
         session.screen.show(f"{view.state.run_id} is being cancelled.")

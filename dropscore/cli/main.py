@@ -10,6 +10,6 @@ def main() -> None:
 
         print(f"dropscore {__version__}")  # before any console exists
         return
-    from dropscore.cli.app import app
+    from dropscore.cli.upkeep import app
 
     app(prog_name="dropscore")

@@ -1,4 +1,4 @@
-"""The model packages in storage: list, look, import, ship."""
+"""The models: list and look over the API; import and ship into storage itself."""
 
 from pathlib import Path
 
@@ -7,50 +7,65 @@ from rich.text import Text
 
 from dropscore.cli import wording
 from dropscore.cli.session import Session
-from dropscore.contracts.base import Json
 from dropscore.contracts.codec import encode
-from dropscore.contracts.package import ModelPackage
+from dropscore.contracts.errors import FailedError
+from dropscore.contracts.failures import Code
+from dropscore.contracts.http.models import ModelDocument, ModelVersion
+from dropscore.contracts.names import Account
+from dropscore.contracts.reading import suggestion
 from dropscore.contracts.request import ModelRef
+
+USUAL_ALIAS = "stable"
+"""The alias meant by a bare name."""
 
 
 def list_models(session: Session) -> None:
     """Every model with its versions and aliases."""
-    from dropscore.models.registry import ModelRegistry
-
-    listings = ModelRegistry(session.blobs()).listings()
+    models = session.api().models()
     if session.screen.as_json:
-        told: list[Json] = [
-            {"name": one.name, "versions": list(one.versions), "aliases": dict(one.aliases)} for one in listings
-        ]
-        session.screen.document({"models": told})
+        session.screen.document({"models": [encode(one) for one in models]})
         return
-    if not listings:
+    if not models:
         session.screen.say("There are no models. Bring those that come with dropscore: dropscore models push-shipped")
         return
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     for name in ("model", "versions", "aliases"):
         table.add_column(name)
-    for one in listings:
+    for one in models:
         aliases = ", ".join(f"{alias} → {version}" for alias, version in one.aliases.items())
-        table.add_row(one.name, ", ".join(one.versions), aliases or "–")
+        table.add_row(one.name, ", ".join(version.version for version in one.versions), aliases or "–")
     session.screen.show(table)
 
 
 def show_model(session: Session, reference: str) -> None:
     """One version of a model: `name`, `name@version` or `name@alias`."""
-    from dropscore.models.registry import ModelRegistry
-
-    registry = ModelRegistry(session.blobs())
-    ref = registry.resolve(reference)
-    _, package = registry.describe(ref.name, ref.version)
+    model, version = find_version(session.api().models(), reference)
     if session.screen.as_json:
-        session.screen.document({"digest": ref.digest, "package": encode(package)})
+        session.screen.document({"name": model.name, **version.model_dump(mode="json")})
         return
     table = Table.grid(padding=(0, 3))
     table.add_column(style="dim")
-    for name, value in _facts(ref, package):
+    for name, value in _facts(model, version):
         table.add_row(name, value)
     session.screen.show(table)
+
+
+def find_version(models: tuple[ModelDocument, ...], reference: str) -> tuple[ModelDocument, ModelVersion]:
+    """What a reference means; an alias wins over a version of the same name, as at admission. Raises `FailedError`
+    (E-MODEL-UNKNOWN) that says what there is.
+    """
+    name, _, label = reference.partition("@")
+    model = next((one for one in models if one.name == name), None)
+    if model is None:
+        action = suggestion(name, [one.name for one in models])
+        raise FailedError.of(Code.MODEL_UNKNOWN, f"there is no model {name!r}", field="model", action=action)
+    wanted = model.aliases.get(label or USUAL_ALIAS, label)
+    version = next((one for one in model.versions if one.version == wanted), None)
+    if version is None:
+        labels = [one.version for one in model.versions] + list(model.aliases)
+        action = suggestion(label, [f"{name}@{one}" for one in labels])
+        raise FailedError.of(Code.MODEL_UNKNOWN, f"there is no {reference!r}", field="model", action=action)
+    return model, version
 
 
 def import_weights(
@@ -60,11 +75,11 @@ def import_weights(
     from dropscore.models.importing import ImportRequest, import_model
     from dropscore.models.registry import ModelRegistry
 
+    registry = ModelRegistry(session.blobs(Account.SYSTEM))
     session.screen.say(f"Reading {file} …")
     package = import_model(
         ImportRequest(file=file, name=name, architecture=architecture, version=version, title=title, licence=licence)
     )
-    registry = ModelRegistry(session.blobs())
     ref = registry.push(package)
     registry.set_alias(ref.name, alias, ref.version)
     _tell(session, (ref,), alias)
@@ -72,10 +87,11 @@ def import_weights(
 
 def push_shipped_models(session: Session) -> None:
     """Store the packages that come with this code, where they are not there yet."""
+    blobs = session.blobs(Account.SYSTEM)
     from dropscore.models.registry import ModelRegistry
     from dropscore.models.shipped import push_shipped
 
-    _tell(session, push_shipped(ModelRegistry(session.blobs())), None)
+    _tell(session, push_shipped(ModelRegistry(blobs)), None)
 
 
 def _tell(session: Session, refs: tuple[ModelRef, ...], alias: str | None) -> None:
@@ -87,18 +103,15 @@ def _tell(session: Session, refs: tuple[ModelRef, ...], alias: str | None) -> No
         session.screen.show(Text.assemble(f"{ref.name}@{ref.version}", (f"  {ref.digest}{called}", "dim")))
 
 
-def _facts(ref: ModelRef, package: ModelPackage) -> list[tuple[str, str]]:
+def _facts(model: ModelDocument, version: ModelVersion) -> list[tuple[str, str]]:
+    aliases = [alias for alias, meant in model.aliases.items() if meant == version.version]
     facts = [
-        ("model", f"{ref.name}@{ref.version}"),
-        ("title", package.title),
-        ("workload", package.workload),
-        ("network", package.architecture),
-        ("size", wording.size(sum(file.size_bytes for file in package.files))),
-        ("licence", package.licence),
-        ("digest", ref.digest),
+        ("model", f"{model.name}@{version.version}"),
+        ("title", version.title),
+        ("network", version.architecture),
+        ("size", wording.size(version.size_bytes)),
+        ("licence", version.licence),
+        ("digest", version.digest),
     ]
-    facts += [("description", package.description)] if package.description else []
-    facts += [("author", package.author)] if package.author else []
-    facts += [("source", package.source)] if package.source else []
-    facts += [(name, str(value)) for name, value in package.metrics.items()]
-    return facts
+    facts += [("aliases", ", ".join(aliases))] if aliases else []
+    return facts + [(name, str(value)) for name, value in version.metrics.items()]

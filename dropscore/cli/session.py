@@ -12,13 +12,13 @@ import typer
 
 from dropscore.cli.client import Api, RefusedError
 from dropscore.cli.exits import Exit, exit_of_failure
+from dropscore.cli.given import with_given
 from dropscore.cli.screen import Screen
+from dropscore.cloud.client_settings import ClientSettings
 from dropscore.cloud.clock import SystemClock
 from dropscore.cloud.lazy import Lazy
 from dropscore.cloud.ports import BlobStore
-from dropscore.cloud.settings import ClientSettings
 from dropscore.contracts.errors import (
-    AccessDeniedError,
     ContractError,
     DropscoreError,
     FailedError,
@@ -26,6 +26,8 @@ from dropscore.contracts.errors import (
     TransientCloudError,
 )
 from dropscore.contracts.failures import Code, Failure, failure
+from dropscore.contracts.names import Account
+from dropscore.contracts.refusals import refusal_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,8 @@ class Session:
 
     screen: Screen
     api: Callable[[], Api]
-    blobs: Callable[[], BlobStore]
+    blobs: Callable[[Account], BlobStore]
+    """The blobs of one account, for what the API does not do. Raises `SettingsError` where there are no settings."""
     data_account: Callable[[], str]
     """Name of the account that holds triggers, inputs and outputs."""
     pause: Callable[[float], None] = time.sleep
@@ -53,12 +56,12 @@ def open_session(*, as_json: bool, debug: bool) -> Iterator[Session]:
 
 def connected_session(screen: Screen) -> Session:
     """A session on the settings of this process: the environment, or what the local cloud wrote down."""
-    settings = Lazy(lambda: ClientSettings.load(os.environ, local_folder() / "cloud.json"))
+    settings = Lazy(lambda: ClientSettings.load(with_given(os.environ), local_folder() / "cloud.json"))
     return Session(
         screen=screen,
-        api=Lazy(lambda: Api(settings().api_url)),
-        blobs=Lazy(lambda: _blobs(settings())),
-        data_account=lambda: settings().data.account,
+        api=Lazy(lambda: Api(settings().api_url, key=settings().key, token=settings().token)),
+        blobs=lambda account: _blobs(settings(), account),
+        data_account=lambda: settings().storage(Account.DATA).account,
     )
 
 
@@ -102,8 +105,8 @@ def _failure_of(error: DropscoreError) -> Failure:
         return error.failure
     if isinstance(error, TransientCloudError):
         return failure(Code.STORAGE_UNAVAILABLE, str(error))
-    if isinstance(error, AccessDeniedError):
-        return failure(Code.STORAGE_REFUSED, str(error))
+    if (refused := refusal_of(error)) is not None:
+        return refused.model_copy(update={"message": str(error), "detail": None})
     if isinstance(error, ContractError):
         return failure(Code.INTERNAL, f"What is stored cannot be read: {error}")
     return failure(Code.INTERNAL, str(error))
@@ -114,7 +117,8 @@ def _leave(screen: Screen, *failures: Failure) -> NoReturn:
     raise typer.Exit(exit_of_failure(failures[0])) from None
 
 
-def _blobs(settings: ClientSettings) -> BlobStore:
-    from dropscore.cloud.connect import connect_storage
+def _blobs(settings: ClientSettings, account: Account) -> BlobStore:
+    storage = settings.storage(account)
+    from dropscore.cloud.azure_blobs import connect_blobs
 
-    return connect_storage(settings.data, settings.system).blobs
+    return connect_blobs({account: storage})

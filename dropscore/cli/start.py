@@ -5,7 +5,6 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -14,14 +13,15 @@ from rich.text import Text
 from dropscore.cli.exits import Exit
 from dropscore.cli.options import read_options
 from dropscore.cli.session import Session
-from dropscore.cli.sources import find_option_files, find_sources
-from dropscore.cli.transfer import upload_all
+from dropscore.cli.sources import THERE_ALREADY, Sources, find_option_files, find_sources
+from dropscore.cli.uploading import Uploaded, upload_all
 from dropscore.cli.watch import LOOK_EVERY_S, watch_run
 from dropscore.contracts import layout
 from dropscore.contracts.base import Json
 from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
 from dropscore.contracts.identity import run_id_of_trigger
+from dropscore.contracts.names import Account
 
 TRIGGER_PATIENCE_S: Final = 60.0
 STEM_CHARACTERS: Final = 15
@@ -47,14 +47,16 @@ class StartArguments:
 def start_run(session: Session, arguments: StartArguments) -> Exit:
     """Start a run, and watch it if asked to."""
     described = _described(session, arguments.workload)
-    prefix = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-    options, option_files = find_option_files(read_options(arguments.options, described.get("options", {})), prefix)
-    sources = find_sources(arguments.files, prefix, described.get("input_kinds", ()))
+    options = read_options(arguments.options, described.get("options", {}))
+    option_files = find_option_files(options)
+    sources = find_sources(arguments.files, described.get("input_kinds", ()))
     if sources.passed_over:
         session.screen.say(f"{sources.passed_over} files of other kinds are passed over.")
-    if uploads := (*option_files, *sources.uploads):
-        upload_all(uploads, session.blobs(), session.screen)
-    request = _request(arguments, sources.inputs, options)
+    if arguments.trigger:
+        session.data_account()  # where it is not known, nothing is uploaded in vain
+    uploaded = upload_all(session, (*option_files.values(), *sources.uploads))
+    options |= {name: uploaded.inputs(upload.name)[0] for name, upload in option_files.items()}
+    request = _request(arguments, _inputs(sources, uploaded), options)
     if arguments.trigger:
         run_id, document = _drop_trigger(session, request)
     else:
@@ -80,6 +82,15 @@ def _described(session: Session, name: str) -> Mapping[str, Any]:
     )
 
 
+def _inputs(sources: Sources, uploaded: Uploaded) -> list[str]:
+    """What the request names for each argument."""
+    inputs: list[str] = []
+    for name in sources.named:
+        there = name.startswith(THERE_ALREADY)
+        inputs += [name.removeprefix(THERE_ALREADY)] if there else uploaded.inputs(name)
+    return inputs
+
+
 def _request(arguments: StartArguments, inputs: Sequence[str], options: dict[str, Json]) -> dict[str, Json]:
     """The request; what was not asked for is left out, so that the defaults are the other side's."""
     request: dict[str, Json] = {"workload": arguments.workload, "inputs": list(inputs)}
@@ -94,7 +105,7 @@ def _drop_trigger(session: Session, request: dict[str, Json]) -> tuple[str, dict
     stem = re.sub(r"[^a-z0-9]+", "-", PurePosixPath(first).stem.lower()).strip("-")[:STEM_CHARACTERS]
     name = f"{stem or 'run'}-{secrets.token_hex(4)}.json"
     data = json.dumps(request, ensure_ascii=False, indent=2).encode()
-    etag = session.blobs().put(layout.trigger(name), data, content_type="application/json")
+    etag = session.blobs(Account.DATA).put(layout.trigger(name), data, content_type="application/json")
     run_id = run_id_of_trigger(session.data_account(), name, etag)
     return run_id, {"run_id": run_id, "trigger": str(layout.trigger(name))}
 

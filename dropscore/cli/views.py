@@ -28,6 +28,16 @@ class RunView:
         return sum(self.stage_times.values())
 
     @property
+    def rate_per_s(self) -> float | None:
+        """Items a second, as the API tells it; None where it does not."""
+        return _number(_texts_or_numbers(self.document.get("progress")).get("rate_per_s"))
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds until the last item is scored, as the API tells it; None where it does not."""
+        return _number(_texts_or_numbers(self.document.get("progress")).get("eta_s"))
+
+    @property
     def documents(self) -> Mapping[str, str]:
         """Blobs that tell more of the run, as `<container>/<name>`: `report`, `manifest`, `receipt`."""
         return _texts_or_numbers(self.document.get("documents"))
@@ -35,6 +45,10 @@ class RunView:
 
 def _texts_or_numbers(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def run_view(document: dict[str, Any]) -> RunView:

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from dropscore.cli import wording
 from dropscore.cli.exits import Exit, exit_of_run
-from dropscore.cli.rate import Progress
 from dropscore.cli.session import Session
 from dropscore.cli.views import RunView
 from dropscore.contracts.run import RunStatus
@@ -46,6 +45,8 @@ def show_end(session: Session, view: RunView) -> None:
         show(Text.assemble(("report  ", "dim"), report))
     if names:
         show(Text.assemble(("fetch   ", "dim"), f"dropscore download {state.run_id}"))
+    if state.items_failed:
+        show(Text.assemble(("failed  ", "dim"), f"dropscore quarantine {state.run_id}"))
 
 
 def _follow(session: Session, run_id: str) -> RunView:
@@ -53,19 +54,14 @@ def _follow(session: Session, run_id: str) -> RunView:
     if not session.screen.lively:
         return _look_until_end(session, run_id, _Lines(session))
     with Live(console=session.screen.out, transient=True, auto_refresh=False) as live:
-        return _look_until_end(
-            session, run_id, lambda view, rate, eta_s: live.update(_picture(view, rate, eta_s), refresh=True)
-        )
+        return _look_until_end(session, run_id, lambda view: live.update(_picture(view), refresh=True))
 
 
-def _look_until_end(
-    session: Session, run_id: str, show: Callable[[RunView, float | None, float | None], None]
-) -> RunView:
-    api, progress = session.api(), Progress()
+def _look_until_end(session: Session, run_id: str, show: Callable[[RunView], None]) -> RunView:
+    api = session.api()
     while True:
         view = api.run(run_id)
-        progress.see(session.monotonic(), view.state.items_done)
-        show(view, progress.rate, progress.eta_s(session.monotonic(), view.state.items_total))
+        show(view)
         if view.state.status.ended:
             return view
         session.pause(LOOK_EVERY_S)
@@ -78,29 +74,29 @@ class _Lines:
         self._session = session
         self._shown: object = None
 
-    def __call__(self, view: RunView, rate: float | None, eta_s: float | None) -> None:
+    def __call__(self, view: RunView) -> None:
         if (news := _news(view)) != self._shown:
             self._shown = news
-            _tell(self._session, view, rate, eta_s)
+            _tell(self._session, view)
 
 
 def _news(view: RunView) -> tuple[object, ...]:
     """What is worth a new line where nothing can move: a status, or a tenth of the items."""
     state = view.state
     tenths = state.items_done * 10 // state.items_total if state.items_total else 0
-    return state.status, tenths, state.items_failed
+    return state.status, tenths, state.items_failed, state.suspended_at is not None
 
 
-def _tell(session: Session, view: RunView, rate: float | None, eta_s: float | None) -> None:
+def _tell(session: Session, view: RunView) -> None:
     if session.screen.as_json:
-        known = {"rate": rate, "eta_s": eta_s, "elapsed_s": view.elapsed_s}
+        known = {"rate": view.rate_per_s, "eta_s": view.eta_s, "elapsed_s": view.elapsed_s}
         session.screen.line(view.document | known)
     else:
-        parts = [wording.duration(view.elapsed_s).rjust(10), view.state.status.value, *_figures(view, rate, eta_s)]
+        parts = [wording.duration(view.elapsed_s).rjust(10), view.state.status.value, *_figures(view)]
         session.screen.show("  ".join(parts))
 
 
-def _picture(view: RunView, rate: float | None, eta_s: float | None) -> RenderableType:
+def _picture(view: RunView) -> RenderableType:
     """Stage line, bar and figures, what it waits for."""
     state = view.state
     rows: list[RenderableType] = [
@@ -116,7 +112,7 @@ def _picture(view: RunView, rate: float | None, eta_s: float | None) -> Renderab
             complete_style="cyan",
             finished_style="green",
         )
-        line.add_row(bar, *_figures(view, rate, eta_s))
+        line.add_row(bar, *_figures(view))
         rows.append(line)
     if state.detail:
         rows.append(Text(state.detail, style="dim"))
@@ -137,7 +133,7 @@ def _stages(view: RunView) -> Text:
     return text
 
 
-def _figures(view: RunView, rate: float | None, eta_s: float | None) -> list[str]:
+def _figures(view: RunView) -> list[str]:
     state = view.state
     if not state.items_total:
         return []
@@ -145,8 +141,10 @@ def _figures(view: RunView, rate: float | None, eta_s: float | None) -> list[str
     if state.items_failed:
         figures.append(f"{state.items_failed:,} failed")
     if state.status is RunStatus.SCORING:
-        figures += [f"{rate:.1f}/s"] if rate is not None else []
-        figures += [f"ETA {wording.duration(eta_s)}"] if eta_s is not None else []
+        figures += [f"{view.rate_per_s:.1f}/s"] if view.rate_per_s is not None else []
+        figures += [f"ETA {wording.duration(view.eta_s)}"] if view.eta_s is not None else []
+    if state.suspended_at is not None and not state.status.ended:
+        figures.append("suspended")
     if state.workers and not state.status.ended:
         figures.append(f"{state.workers} {'worker' if state.workers == 1 else 'workers'}")
     return figures

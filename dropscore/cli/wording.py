@@ -1,5 +1,6 @@
 """Figures and words of a run as the command line says them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -37,6 +38,17 @@ def duration(seconds: float) -> str:
 def items(done: int, total: int) -> str:
     """`84/120 items`."""
     return f"{done:,}/{total:,} items"
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """`3, 7, 40 to 47` of numbers in their order."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and found[-1][-1] == number - 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    return ", ".join(f"{one[0]} to {one[-1]}" if len(one) > 1 else str(one[0]) for one in found)
 
 
 def moment(iso: str) -> str:

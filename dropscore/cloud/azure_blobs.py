@@ -6,24 +6,29 @@ from datetime import UTC
 from typing import Any
 
 from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import (
     BlobClient,
     BlobProperties,
     BlobServiceClient,
     ContainerClient,
     ContentSettings,
-    LinearRetry,
 )
 
+from dropscore.cloud.ask_again import AskAgain
 from dropscore.cloud.azure_listing import listed_blobs
+from dropscore.cloud.azure_reading import SIDE_BY_SIDE, read_whole
 from dropscore.cloud.blob_names import check_name
 from dropscore.cloud.clock import utc_text
 from dropscore.cloud.connection import StorageSettings
 from dropscore.cloud.credentials import storage_credential
+from dropscore.cloud.doubts import Doubts
 from dropscore.cloud.operations import Operations
+from dropscore.cloud.outage import Turns
+from dropscore.cloud.patience import BRIEF, Patience
 from dropscore.cloud.ports import Blob, BlobInfo, ReadableFile
-from dropscore.cloud.translate import translated
-from dropscore.cloud.transport import RETRIES, CountingTransport
+from dropscore.cloud.translate import error_code, translated
+from dropscore.cloud.transport import CountingTransport
 from dropscore.contracts.errors import (
     AccessDeniedError,
     NotFoundError,
@@ -39,7 +44,6 @@ SINGLE_PUT_BYTES = 32 * MIB
 """Up to this size a blob is one request; above, blocks are sent side by side."""
 BLOCK_BYTES = 8 * MIB
 SINGLE_GET_BYTES = 32 * MIB
-SIDE_BY_SIDE = 4
 COPY_DEADLINE_S = 60.0
 
 
@@ -53,6 +57,7 @@ class AzureBlobs:
             if name.account in services
         }
         self._markers_are_names: set[Account] = set()
+        self._doubts = Doubts()
 
     def put(
         self,
@@ -63,14 +68,16 @@ class AzureBlobs:
         metadata: Mapping[str, str] | None = None,
         if_match: str | None = None,
     ) -> str:
-        attempts = _Attempts()
-        try:
-            with translated(f"write {path}"):
-                return self._upload(path, data, content_type, metadata, retry_hook=attempts.note, **_only_if(if_match))
-        except PreconditionError:
-            if attempts.repeated and (mine := self._read_back(path, data)) is not None:
-                return mine
-            raise
+        with self._doubts.attempts(path, data) as attempts:
+            try:
+                with translated(f"write {path}"):
+                    return self._upload(
+                        path, data, content_type, metadata, retry_hook=attempts.note, **_only_if(if_match)
+                    )
+            except PreconditionError:
+                if attempts.repeated and (mine := self._read_back(path, data)) is not None:
+                    return mine
+                raise
 
     def create(
         self,
@@ -80,26 +87,26 @@ class AzureBlobs:
         content_type: str = "application/json",
         metadata: Mapping[str, str] | None = None,
     ) -> bool:
-        attempts = _Attempts()
-        try:
-            with translated(f"create {path}"):
-                self._upload(path, data, content_type, metadata, overwrite=False, retry_hook=attempts.note)
-        except PreconditionError:
-            # A repeated request may have met what the first one wrote before its answer was lost.
-            return attempts.repeated and self._read_back(path, data) is not None
-        return True
+        with self._doubts.attempts(path, data) as attempts:
+            try:
+                with translated(f"create {path}"):
+                    self._upload(path, data, content_type, metadata, overwrite=False, retry_hook=attempts.note)
+            except PreconditionError:
+                # A repeated request may have met what the first one wrote before its answer was lost.
+                return attempts.repeated and self._read_back(path, data) is not None
+            return True
 
     def get(self, path: BlobPath, *, if_match: str | None = None) -> Blob:
         with translated(f"read {path}"):
-            stream = self._blob(path).download_blob(max_concurrency=SIDE_BY_SIDE, **_only_if(if_match))
-            return Blob(data=stream.readall(), etag=_bare(stream.properties.etag))
+            data, etag = read_whole(self._blob(path), **_only_if(if_match))
+        return Blob(data=data, etag=_bare(etag))
 
     def get_range(self, path: BlobPath, offset: int, length: int, *, if_match: str | None = None) -> bytes:
         if offset < 0 or length < 0:
             raise ValueError(f"a range has no negative offset or length, got {offset} and {length}")
         try:
             with translated(f"read {path}"):
-                data: bytes = self._blob(path).download_blob(offset, max(1, length), **_only_if(if_match)).readall()
+                data, _ = read_whole(self._blob(path), offset, max(1, length), **_only_if(if_match))
         except PermanentCloudError as error:
             if getattr(error.__cause__, "status_code", None) == 416:  # begins behind the blob's end
                 return b""
@@ -144,7 +151,7 @@ class AzureBlobs:
             raise PermanentCloudError(f"{source} and {target} are in different storage accounts")
         with translated(f"copy {source} to {target}"):
             client = self._blob(target)
-            state: Any = client.start_copy_from_url(self._blob(source).url)["copy_status"]
+            state = _begin_copy(client, self._blob(source).url)
             deadline = time.monotonic() + COPY_DEADLINE_S
             while state == "pending" and time.monotonic() < deadline:
                 time.sleep(0.2)
@@ -153,12 +160,13 @@ class AzureBlobs:
             raise TransientCloudError(f"could not copy {source} to {target}: the copy is {state}")
 
     def delete(self, path: BlobPath) -> bool:
-        try:
-            with translated(f"delete {path}"):
-                self._blob(path).delete_blob(delete_snapshots="include")
-        except NotFoundError:
-            return False
-        return True
+        with self._doubts.attempts(path, b"deleted") as attempts:
+            try:
+                with translated(f"delete {path}"):
+                    self._blob(path).delete_blob(delete_snapshots="include", retry_hook=attempts.note)
+            except NotFoundError:
+                return attempts.repeated  # then it was most likely ours that took effect
+            return True
 
     def _upload(
         self,
@@ -199,33 +207,55 @@ class AzureBlobs:
         return container
 
 
-class _Attempts:
-    """Whether one request was sent more than once: storage's retry policy calls `note` before each repetition."""
+def connect_blobs(
+    storages: Mapping[Account, StorageSettings],
+    operations: Operations | None = None,
+    *,
+    patience: Patience = BRIEF,
+    turns: Turns | None = None,
+) -> AzureBlobs:
+    """Blobs of the accounts given; containers of an account that is not given are refused.
 
-    def __init__(self) -> None:
-        self.repeated = False
-
-    def note(self, **_why: Any) -> None:
-        self.repeated = True
-
-
-def connect_blobs(storages: Mapping[Account, StorageSettings], operations: Operations | None = None) -> AzureBlobs:
-    """Blobs of the accounts given; containers of an account that is not given are refused."""
-    return AzureBlobs({account: blob_service(storage, operations) for account, storage in storages.items()})
+    `turns` are those of the process, for the time of an outage.
+    """
+    turns = turns or Turns()
+    services = {
+        account: blob_service(storage, operations, patience=patience, turns=turns)
+        for account, storage in storages.items()
+    }
+    return AzureBlobs(services)
 
 
-def blob_service(storage: StorageSettings, operations: Operations | None = None) -> BlobServiceClient:
-    """Azure's client of one account, with short retries: who calls decides about longer ones."""
+def blob_service(
+    storage: StorageSettings,
+    operations: Operations | None = None,
+    *,
+    patience: Patience = BRIEF,
+    turns: Turns | None = None,
+) -> BlobServiceClient:
+    """Azure's client of one account."""
     return BlobServiceClient(
         storage.blob_url,
         credential=storage_credential(storage),
-        transport=CountingTransport(storage.blob_url, operations),
-        retry_policy=LinearRetry(backoff=0.4, random_jitter_range=0.3, retry_total=RETRIES),  # type: ignore[arg-type] # seconds; floats work
+        transport=CountingTransport(storage.blob_url, operations, turns),
+        retry_policy=AskAgain(patience),
         max_single_put_size=SINGLE_PUT_BYTES,
         max_block_size=BLOCK_BYTES,
         max_single_get_size=SINGLE_GET_BYTES,
         max_chunk_get_size=BLOCK_BYTES,
     )
+
+
+def _begin_copy(client: BlobClient, source_url: str) -> Any:
+    """Start a copy and return its state. One under way to this target, such as by our own request whose answer was
+    lost, is waited for like ours.
+    """
+    try:
+        return client.start_copy_from_url(source_url)["copy_status"]
+    except HttpResponseError as error:
+        if error_code(error) != "PendingCopyOperation":
+            raise
+        return "pending"
 
 
 def _only_if(etag: str | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlencode
 from xml.etree.ElementTree import Element
 
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import DecodeError, HttpResponseError
 from azure.core.pipeline.policies import ContentDecodePolicy
 from azure.core.rest import HttpRequest
 from azure.storage.blob import ContainerClient
@@ -20,6 +20,7 @@ from dropscore.cloud.ports import BlobInfo
 from dropscore.contracts.layout import BlobPath
 from dropscore.contracts.names import ContainerName
 
+READINGS = 3
 _MONTHS = {
     name: f"{number:02d}"
     for number, name in enumerate(
@@ -50,12 +51,25 @@ def listed_blobs(
 
 
 def _page(client: ContainerClient, query: dict[str, str]) -> Element:
+    """One page; asked for again when its text ends too early to be read."""
+    for readings_left in reversed(range(READINGS)):
+        try:
+            return _asked(client, query)
+        except DecodeError:
+            if not readings_left:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _asked(client: ContainerClient, query: dict[str, str]) -> Element:
     parameters = urlencode(query, quote_via=quote)  # a blank as '+' would be signed as another text than is read
     request = HttpRequest("GET", f"{client.url}?{parameters}", headers={"x-ms-version": client.api_version})
     answer: Any = client._pipeline.run(request, stream=False)  # noqa: SLF001 - the client offers no other way around its objects
     if answer.http_response.status_code != 200:
         raise HttpResponseError(response=answer.http_response)
-    page: Element = answer.context[ContentDecodePolicy.CONTEXT_NAME]
+    page: Element | None = answer.context[ContentDecodePolicy.CONTEXT_NAME]
+    if page is None:
+        raise DecodeError("the page is empty")
     return page
 
 

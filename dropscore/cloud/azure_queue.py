@@ -9,20 +9,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from azure.storage.queue import LinearRetry, QueueClient, QueueServiceClient
+from azure.core.exceptions import HttpResponseError
+from azure.storage.queue import QueueClient, QueueServiceClient
 
+from dropscore.cloud.ask_again import AskAgain
+from dropscore.cloud.clock import utc_text
 from dropscore.cloud.connection import StorageSettings
 from dropscore.cloud.credentials import storage_credential
+from dropscore.cloud.doubts import Attempts
 from dropscore.cloud.operations import Operations
-from dropscore.cloud.ports import QueueMessage
-from dropscore.cloud.translate import translated
-from dropscore.cloud.transport import RETRIES, CountingTransport
+from dropscore.cloud.outage import Turns
+from dropscore.cloud.patience import BRIEF, Patience
+from dropscore.cloud.ports import PeekedMessage, QueueMessage
+from dropscore.cloud.translate import error_code, translated
+from dropscore.cloud.transport import CountingTransport
 from dropscore.contracts.errors import AccessDeniedError, DropscoreError, LeaseLostError
 from dropscore.contracts.names import Account, QueueName
 
 SENDERS = 16
 """Messages on their way at once in `send_many`; more do not go faster (measured on the emulator)."""
 MAX_RECEIVED = 32
+CREATED = 201
 
 
 class AzureQueue:
@@ -42,9 +49,13 @@ class AzureQueue:
 
     def send(self, queue: QueueName, body: bytes, *, delay_s: float = 0.0) -> None:
         with translated(f"send to {queue}"):
-            self._queue(queue).send_message(
-                base64.b64encode(body).decode("ascii"), visibility_timeout=math.ceil(delay_s), time_to_live=-1
-            )
+            try:
+                self._queue(queue).send_message(
+                    base64.b64encode(body).decode("ascii"), visibility_timeout=math.ceil(delay_s), time_to_live=-1
+                )
+            except HttpResponseError as error:
+                if error.status_code != CREATED:  # a text that cannot be read, with that status, is good news enough
+                    raise
 
     def send_many(self, queue: QueueName, bodies: Sequence[bytes]) -> int:
         """Sends several at a time. A failure is raised only when not even the first message was put; otherwise
@@ -66,6 +77,22 @@ class AzureQueue:
             page: Iterator[Any] = next(pages.by_page(), iter(()))
             return [_message(queue, message) for message in page]
 
+    def peek(self, queue: QueueName, *, count: int) -> list[PeekedMessage]:
+        if not 1 <= count <= MAX_RECEIVED:
+            raise ValueError(f"count is 1 to {MAX_RECEIVED}, got {count}")
+        with translated(f"peek into {queue}"):
+            found = self._queue(queue).peek_messages(max_messages=count)
+        return [
+            PeekedMessage(
+                queue=queue,
+                message_id=message.id,
+                body=_decoded(message.content),
+                dequeue_count=message.dequeue_count or 0,
+                sent_at=utc_text(message.inserted_on) if message.inserted_on else "",
+            )
+            for message in found
+        ]
+
     def extend(self, message: QueueMessage, *, lease_s: float) -> QueueMessage:
         with translated(f"extend a message of {message.queue}"):
             extended = self._queue(message.queue).update_message(
@@ -80,11 +107,14 @@ class AzureQueue:
         )
 
     def delete(self, message: QueueMessage) -> bool:
+        attempts = Attempts()
         try:
             with translated(f"delete a message of {message.queue}"):
-                self._queue(message.queue).delete_message(message.message_id, message.receipt)
-        except LeaseLostError:
-            return False
+                self._queue(message.queue).delete_message(message.message_id, message.receipt, retry_hook=attempts.note)
+        except LeaseLostError as error:
+            # A repeated request that finds nothing came after our own that took effect.
+            gone = error.__cause__ is not None and error_code(error.__cause__) == "MessageNotFound"
+            return gone and attempts.repeated
         return True
 
     def depth(self, queue: QueueName) -> int:
@@ -148,20 +178,38 @@ def _put_without_gaps(cursor: _Cursor, senders: Sequence[Future[None]]) -> int:
 
 
 def connect_queue(
-    storages: Mapping[Account, StorageSettings], operations: Operations | None = None, *, send_limit_s: float = 1.2
+    storages: Mapping[Account, StorageSettings],
+    operations: Operations | None = None,
+    *,
+    send_limit_s: float = 1.2,
+    patience: Patience = BRIEF,
+    turns: Turns | None = None,
 ) -> AzureQueue:
-    """Queues of the accounts given; queues of an account that is not given are refused."""
-    services = {account: queue_service(storage, operations) for account, storage in storages.items()}
+    """Queues of the accounts given; queues of an account that is not given are refused.
+
+    `turns` are those of the process, for the time of an outage.
+    """
+    turns = turns or Turns()
+    services = {
+        account: queue_service(storage, operations, patience=patience, turns=turns)
+        for account, storage in storages.items()
+    }
     return AzureQueue(services, send_limit_s=send_limit_s)
 
 
-def queue_service(storage: StorageSettings, operations: Operations | None = None) -> QueueServiceClient:
-    """Azure's client of one account, with short retries: who calls decides about longer ones."""
+def queue_service(
+    storage: StorageSettings,
+    operations: Operations | None = None,
+    *,
+    patience: Patience = BRIEF,
+    turns: Turns | None = None,
+) -> QueueServiceClient:
+    """Azure's client of one account."""
     return QueueServiceClient(
         storage.queue_url,
         credential=storage_credential(storage),
-        transport=CountingTransport(storage.queue_url, operations),
-        retry_policy=LinearRetry(backoff=0.4, random_jitter_range=0.3, retry_total=RETRIES),  # type: ignore[arg-type] # seconds; floats work
+        transport=CountingTransport(storage.queue_url, operations, turns),
+        retry_policy=AskAgain(patience),
     )
 
 

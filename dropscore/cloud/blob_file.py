@@ -4,7 +4,7 @@ import io
 import os
 
 from dropscore.cloud.block_cache import BlockCache, BlockKey, FetchMeter
-from dropscore.contracts.errors import FailedError, NotFoundError, PreconditionError
+from dropscore.contracts.errors import ContainerGoneError, FailedError, NotFoundError, PreconditionError
 from dropscore.contracts.failures import Code
 from dropscore.contracts.layout import BlobPath
 
@@ -101,7 +101,7 @@ class BlobFile(io.RawIOBase):
     def _fetched(self, index: int) -> bytes:
         try:
             block = self._cache.block(BlockKey(self._path, self._etag, index), self.meter)
-        except (PreconditionError, NotFoundError) as error:
+        except (PreconditionError, NotFoundError, ContainerGoneError) as error:
             raise self._changed() from error
         if len(block) != min(self._cache.block_bytes, self.size_bytes - index * self._cache.block_bytes):
             raise self._changed()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dropscore.cloud.clock import SystemClock
+from dropscore.cloud.outage import Turns
 from dropscore.cloud.ports import Cloud, ContainerRunner, WorkerPool
 from dropscore.contracts.names import Account
 
@@ -26,13 +27,17 @@ def connect_storage(
     `operations` counts every request. `send_limit_s` is how long one `send_many` may go on.
     """
     from dropscore.cloud.azure_blobs import connect_blobs
+    from dropscore.cloud.azure_links import connect_links
     from dropscore.cloud.azure_queue import connect_queue
 
+    clock = SystemClock()
     storages = {Account.DATA: data} if system is None else {Account.DATA: data, Account.SYSTEM: system}
+    turns = Turns()
     return Cloud(
-        blobs=connect_blobs(storages, operations),
-        queue=connect_queue(storages, operations, send_limit_s=send_limit_s),
-        clock=SystemClock(),
+        blobs=connect_blobs(storages, operations, turns=turns),
+        queue=connect_queue(storages, operations, send_limit_s=send_limit_s, turns=turns),
+        clock=clock,
+        links=connect_links(storages, clock, turns=turns),
         accounts={account: storage.account for account, storage in storages.items()},
     )
 

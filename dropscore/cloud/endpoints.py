@@ -33,3 +33,17 @@ def endpoint_problem(url: str) -> str:
     if parts.query or parts.fragment or parts.username is not None:
         return "has a query, fragment or user name; give the bare address"
     return ""
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def bare_address(url: str) -> str:
+    """An address as messages may show it: without user name, query and fragment, which may hold a key."""
+    scheme, mark, rest = url.partition("://")
+    place = rest.partition("?")[0].partition("#")[0]
+    host, slash, path = place.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}" if mark else url.partition("?")[0]

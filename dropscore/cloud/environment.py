@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from dropscore.cloud.endpoints import endpoint_problem
+from dropscore.cloud.endpoints import bare_address, endpoint_problem
 from dropscore.contracts.errors import SettingsError
 
 
@@ -76,7 +76,17 @@ class Environment:
             return ""
         trouble = endpoint_problem(value)
         if trouble:
-            self.problem(name, f"is {value!r}, which {trouble}.")
+            self.problem(name, f"is {bare_address(value)!r}, which {trouble}.")
+        return value
+
+    def secret(self, name: str, *, fix: str) -> str | None:
+        """A key or token, or None when unset: visible ASCII characters, as a header takes it. Its value is in no
+        message.
+        """
+        value = self.optional(name)
+        if value is not None and re.fullmatch(r"[!-~]{1,16384}", value) is None:
+            self.problem(name, f"has blanks, or characters that no key has. {fix}")
+            return None
         return value
 
     def problem(self, name: str, what: str) -> None:

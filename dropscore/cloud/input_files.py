@@ -1,6 +1,6 @@
 """The inputs of a run as files (`workloads.base.InputFiles`), read straight from storage."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, cast, overload
 
 from dropscore.cloud.blob_file import BlobFile
@@ -48,12 +48,14 @@ class BlobInputFiles:
         *,
         meter: FetchMeter | None = None,
         refs: Lazy[InputRefs] | None = None,
+        named: Mapping[str, InputRef] | None = None,
     ) -> None:
         self.meter = meter or FetchMeter()
         """What reading through this view has cost."""
         self._blobs = blobs
         self._cache = cache
         self._run_id = run_id
+        self._named = named or {}
         self._refs = refs or Lazy(lambda: InputRefs(blobs.get(layout.inputs(run_id)).data))
 
     @property
@@ -63,7 +65,11 @@ class BlobInputFiles:
 
     def metered(self, meter: FetchMeter) -> "BlobInputFiles":
         """The same inputs, with the cost of reading them counted in `meter` (such as one for each shard)."""
-        return BlobInputFiles(self._blobs, self._cache, self._run_id, meter=meter, refs=self._refs)
+        return BlobInputFiles(self._blobs, self._cache, self._run_id, meter=meter, refs=self._refs, named=self._named)
+
+    def holding(self, named: Mapping[str, InputRef]) -> "BlobInputFiles":
+        """The same inputs, those that options name held to the versions of their admission."""
+        return BlobInputFiles(self._blobs, self._cache, self._run_id, meter=self.meter, refs=self._refs, named=named)
 
     def open(self, input_index: int) -> IO[bytes]:
         """Open one input, 0-based. Reads raise `FailedError` (E-INPUT-CHANGED) when it is not the admitted version."""
@@ -71,10 +77,13 @@ class BlobInputFiles:
         return self._file(ref.name, ref.etag, ref.size_bytes)
 
     def open_named(self, name: str) -> IO[bytes]:
-        """Open another blob of the container `inputs`, held to the version it has now.
+        """Open another blob of the container `inputs`, held to the version of its admission (see `holding`); for a run
+        that was admitted without one, to the version it has now.
 
-        Raises `FailedError` (E-INPUT-MISSING) when there is none.
+        Raises `FailedError` (E-INPUT-MISSING) when there is none; reads raise E-INPUT-CHANGED.
         """
+        if (ref := self._named.get(name)) is not None:
+            return self._file(ref.name, ref.etag, ref.size_bytes)
         info = self._blobs.head(layout.input_file(name))
         if info is None:
             raise FailedError.of(Code.INPUT_MISSING, f"the input {name!r} does not exist", input=name)

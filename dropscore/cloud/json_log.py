@@ -1,7 +1,7 @@
 """Log lines as JSON: one object to a line, for stderr and for `logs/<run_id>/<actor>.log`.
 
 A line has `at` (UTC), `level`, `message` and whatever fields the call gave as `extra`: `run_id`, `shard_id`,
-`worker`, `action`. A line of an exception has its `traceback`.
+`worker`, `action`. A line of an exception has its `traceback`. What looks like a secret is masked.
 """
 
 import json
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from dropscore.cloud.clock import utc_text
+from dropscore.contracts.masking import masked
 
 _OWN_FIELDS: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 """What the standard library puts on a record; everything else came as `extra`."""
@@ -34,7 +35,7 @@ class JsonLines(logging.Formatter):
         line |= {name: value for name, value in record.__dict__.items() if name not in _OWN_FIELDS}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return masked(json.dumps(line, ensure_ascii=False, default=str))
 
 
 class LogBuffer(logging.Handler):

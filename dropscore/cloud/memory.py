@@ -6,6 +6,7 @@ from dropscore.cloud.clock import ManualClock, SystemClock
 from dropscore.cloud.memory_batch import MemoryOrchestrations, MemoryWorkerPool
 from dropscore.cloud.memory_blobs import MemoryBlobs
 from dropscore.cloud.memory_containers import MemoryContainers
+from dropscore.cloud.memory_links import MemoryLinks
 from dropscore.cloud.memory_queue import MemoryQueue
 from dropscore.cloud.ports import Clock, Cloud
 from dropscore.contracts.names import Account
@@ -23,11 +24,12 @@ class MemoryCloud:
     pool: MemoryWorkerPool
     orchestrations: MemoryOrchestrations
     clock: Clock
+    links: MemoryLinks
 
     @property
     def cloud(self) -> Cloud:
         """What the composition roots hand on."""
-        return Cloud(blobs=self.blobs, queue=self.queue, clock=self.clock, accounts=MEMORY_ACCOUNTS)
+        return Cloud(blobs=self.blobs, queue=self.queue, clock=self.clock, links=self.links, accounts=MEMORY_ACCOUNTS)
 
 
 def memory_cloud(
@@ -35,13 +37,15 @@ def memory_cloud(
 ) -> MemoryCloud:
     """A fresh, empty cloud. On the machine's clock unless another is given, such as a `ManualClock`."""
     clock = clock or SystemClock()
+    blobs = MemoryBlobs(clock)
     return MemoryCloud(
-        blobs=MemoryBlobs(clock),
+        blobs=blobs,
         queue=MemoryQueue(clock),
         containers=containers or MemoryContainers(),
         pool=pool or MemoryWorkerPool(),
         orchestrations=MemoryOrchestrations(),
         clock=clock,
+        links=MemoryLinks(blobs, clock),
     )
 
 
@@ -51,6 +55,7 @@ __all__ = [
     "MemoryBlobs",
     "MemoryCloud",
     "MemoryContainers",
+    "MemoryLinks",
     "MemoryOrchestrations",
     "MemoryQueue",
     "MemoryWorkerPool",

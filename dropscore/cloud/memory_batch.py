@@ -96,11 +96,17 @@ class MemoryWorkerPool:
 
 
 class MemoryOrchestrations:
-    """`Orchestrations` in memory: remembers what was started and nudged."""
+    """`Orchestrations` in memory: remembers what was started, ended and nudged. Clearing `started` loses them."""
 
     def __init__(self) -> None:
         self.started: list[str] = []
         """Runs scheduled, each once, in order."""
+        self.ended: set[str] = set()
+        """Those that are not under way any more."""
+        self.terminated: list[str] = []
+        """Those that somebody ended, in order."""
+        self.pulses: dict[str, str] = {}
+        """What `pulse` answers for a run that is under way, if something else than always the same."""
         self.nudged: list[str] = []
         """Every nudge that reached a run, in order."""
 
@@ -110,6 +116,25 @@ class MemoryOrchestrations:
         self.started.append(run_id)
         return True
 
+    async def start_again(self, run_id: str) -> bool:
+        if self._under_way(run_id):
+            return False
+        self.ended.discard(run_id)
+        if run_id not in self.started:
+            self.started.append(run_id)
+        return True
+
+    async def pulse(self, run_id: str) -> str | None:
+        return self.pulses.get(run_id, "the first") if self._under_way(run_id) else None
+
+    async def end(self, run_id: str) -> None:
+        if self._under_way(run_id):
+            self.terminated.append(run_id)
+            self.ended.add(run_id)
+
     async def nudge(self, run_id: str) -> None:
         if run_id in self.started:
             self.nudged.append(run_id)
+
+    def _under_way(self, run_id: str) -> bool:
+        return run_id in self.started and run_id not in self.ended

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dropscore.cloud.operations import Operations
-from dropscore.cloud.ports import Clock, QueueMessage
+from dropscore.cloud.ports import Clock, PeekedMessage, QueueMessage
 from dropscore.contracts.errors import LeaseLostError, PermanentCloudError
 from dropscore.contracts.names import QueueName
 
@@ -21,6 +21,7 @@ class _Message:
     message_id: str
     order: int
     body: bytes
+    sent_at: str
     visible_at: float
     receipt: str = ""
     dequeue_count: int = 0
@@ -54,7 +55,11 @@ class MemoryQueue:
         with self._lock:
             order = next(self._order)
             message = _Message(
-                message_id=f"m{order}", order=order, body=bytes(body), visible_at=self._clock.monotonic() + delay_s
+                message_id=f"m{order}",
+                order=order,
+                body=bytes(body),
+                sent_at=self._clock.now(),
+                visible_at=self._clock.monotonic() + delay_s,
             )
             self._queues[queue].messages[message.message_id] = message
             self._schedule(queue, message)
@@ -74,6 +79,25 @@ class MemoryQueue:
             for message in due:
                 message.dequeue_count += 1
             return [self._hide(queue, message, now + lease_s) for message in due]
+
+    def peek(self, queue: QueueName, *, count: int) -> list[PeekedMessage]:
+        self.operations.note("queue.peek", queue)
+        if not 1 <= count <= MAX_RECEIVED:
+            raise ValueError(f"count is 1 to {MAX_RECEIVED}, got {count}")
+        with self._lock:
+            now = self._clock.monotonic()
+            visible = [message for message in self._queues[queue].messages.values() if message.visible_at <= now]
+            next_ones = sorted(visible, key=lambda message: (message.visible_at, message.order))[:count]
+            return [
+                PeekedMessage(
+                    queue=queue,
+                    message_id=message.message_id,
+                    body=message.body,
+                    dequeue_count=message.dequeue_count,
+                    sent_at=message.sent_at,
+                )
+                for message in next_ones
+            ]
 
     def extend(self, message: QueueMessage, *, lease_s: float) -> QueueMessage:
         self.operations.note("queue.update", message.queue)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from dropscore.cloud.links import BlobLinks
 from dropscore.contracts.layout import BlobPath
 from dropscore.contracts.names import Account, QueueName
 from dropscore.contracts.orchestration import ContainerPhase
@@ -108,6 +109,17 @@ class QueueMessage:
     dequeue_count: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeekedMessage:
+    """A message that was looked at and left alone. `sent_at` is the service's time, UTC ISO 8601."""
+
+    queue: QueueName
+    message_id: str
+    body: bytes
+    dequeue_count: int
+    sent_at: str
+
+
 class MessageQueue(Protocol):
     """Storage queues, messages base64-encoded on the wire as the Functions host expects."""
 
@@ -124,14 +136,18 @@ class MessageQueue(Protocol):
     def receive(self, queue: QueueName, *, count: int, lease_s: float) -> list[QueueMessage]:
         """Lease up to `count` (1 to 32) messages for `lease_s` seconds, in one call. Azure rounds up to seconds."""
 
+    def peek(self, queue: QueueName, *, count: int) -> list[PeekedMessage]:
+        """Up to `count` (1 to 32) of the next messages that are not leased, without leasing or counting them."""
+
     def extend(self, message: QueueMessage, *, lease_s: float) -> QueueMessage:
         """Lease a message for `lease_s` seconds from now (0: give it back at once).
 
-        Returns it with its new receipt. Raises `LeaseLostError` when somebody else has leased it since.
+        Returns it with its new receipt. Raises `LeaseLostError` when somebody else has leased it since; also when the
+        answer to our own request was lost, because nobody knows the new receipt then.
         """
 
     def delete(self, message: QueueMessage) -> bool:
-        """Take a leased message off its queue; False when the lease was lost or it is gone."""
+        """Take a leased message off its queue; False when the lease was lost or it was gone before."""
 
     def depth(self, queue: QueueName) -> int:
         """About how many messages the queue holds, leased ones included."""
@@ -211,6 +227,19 @@ class Orchestrations(Protocol):
     async def start(self, run_id: str) -> bool:
         """Schedule `score_run` under the run's id; False when an instance of this id exists."""
 
+    async def start_again(self, run_id: str) -> bool:
+        """Schedule `score_run` under the run's id, also where an instance of this id has ended; False when one is under
+        way.
+        """
+
+    async def pulse(self, run_id: str) -> str | None:
+        """A text that is another whenever the run's orchestration, or one of its stages, has done something; None when
+        none is under way.
+        """
+
+    async def end(self, run_id: str) -> None:
+        """Terminate a run's orchestration and its stages; nothing happens when there is none."""
+
     async def nudge(self, run_id: str) -> None:
         """Tell a run's orchestration to look again; nothing happens when there is none."""
 
@@ -232,5 +261,6 @@ class Cloud:
     blobs: BlobStore
     queue: MessageQueue
     clock: Clock
+    links: BlobLinks
     accounts: Mapping[Account, str]
     """Name of each storage account."""

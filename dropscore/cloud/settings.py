@@ -2,26 +2,28 @@
 
 AppSettings      the Function app
 WorkerSettings   the GPU worker and the planning and stitching containers
-ClientSettings   the command line: from the environment, or from what the local cloud wrote down
+ClientSettings   the command line (in `client_settings`)
 """
 
-import json
 import os
 import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from dropscore.cloud.connection import IdentitySettings, StorageSettings, has_storage, read_storage
+from dropscore.cloud.api_settings import ApiSettings
+from dropscore.cloud.connection import IdentitySettings, StorageSettings, read_storage
 from dropscore.cloud.environment import Environment
-from dropscore.contracts.errors import SettingsError
 from dropscore.contracts.names import Account
+from dropscore.contracts.request import PATIENCE_S
 
 DATA, SYSTEM = "DataStorage", "SystemStorage"
 DEVICE_PATTERN = r"auto|cpu|cuda(:\d{1,2})?"
 _DEVICE_FIX = "Set it to 'auto', 'cpu', 'cuda' or 'cuda:N'."
+SWEEP_SCHEDULE = "*/30 * * * * *"
+_SIX_FIELDS = r"\S+( \S+){5}"
+_SCHEDULE_FIX = f"Set it to six fields of NCRONTAB, such as '{SWEEP_SCHEDULE}'."
 _IDLE_FIX = "Set it to a number of seconds from 0 to 86400."
 
 
@@ -74,6 +76,9 @@ class AppSettings:
     """Who the app itself is towards Batch and Resource Manager."""
     worker_idle_exit_s: float
     worker_device: str
+    sweep_schedule: str
+    """NCRONTAB of the sweep; the Functions host reads the same variable."""
+    api: ApiSettings
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str]) -> Self:
@@ -91,6 +96,8 @@ class AppSettings:
             identity=IdentitySettings(managed=client_id is not None, client_id=client_id),
             worker_idle_exit_s=environment.number("WorkerIdleExitSeconds", 300.0, least=0, most=86_400, fix=_IDLE_FIX),
             worker_device=environment.text("WorkerDevice", "auto", pattern=DEVICE_PATTERN, fix=_DEVICE_FIX),
+            sweep_schedule=environment.text("SweepSchedule", SWEEP_SCHEDULE, pattern=_SIX_FIELDS, fix=_SCHEDULE_FIX),
+            api=ApiSettings.read(environment),
         )
         environment.check()
         return settings
@@ -99,6 +106,11 @@ class AppSettings:
     def accounts(self) -> Mapping[Account, str]:
         """Name of each storage account."""
         return {Account.DATA: self.data.account, Account.SYSTEM: self.system.account}
+
+    @property
+    def warm_s(self) -> float:
+        """Seconds after which a worker without work should have left by itself: its patience, and a fifth more."""
+        return self.worker_idle_exit_s + max(10.0, self.worker_idle_exit_s / 5)
 
     def container_environment(self) -> TaskEnvironment:
         """What a planning or stitching container needs to reach storage."""
@@ -127,6 +139,10 @@ class WorkerSettings:
     idle_exit_s: float
     model_budget_bytes: int
     """Memory for loaded models; 0: as measured on the device."""
+    memory_limit_mib: int
+    """Memory in RAM at which the worker's process is ended; 0: no limit but the machine's."""
+    storage_patience_s: float
+    """How long a container waits for a storage that does not answer; the worker has loops of its own."""
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str]) -> Self:
@@ -144,6 +160,12 @@ class WorkerSettings:
             model_budget_bytes=environment.whole(
                 "WORKER_MODEL_BUDGET_BYTES", 0, least=0, most=2**50, fix="Set it to a number of bytes, or 0."
             ),
+            memory_limit_mib=environment.whole(
+                "WORKER_MEMORY_LIMIT_MIB", 0, least=0, most=2**30, fix="Set it to a number of MiB, or 0 for no limit."
+            ),
+            storage_patience_s=environment.number(
+                "STORAGE_PATIENCE_S", PATIENCE_S, least=0, most=86_400, fix=_IDLE_FIX
+            ),
         )
         environment.check()
         return settings
@@ -152,37 +174,6 @@ class WorkerSettings:
     def accounts(self) -> Mapping[Account, str]:
         """Name of each storage account."""
         return {Account.DATA: self.data.account, Account.SYSTEM: self.system.account}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientSettings:
-    """Settings of the command line: the app's address, and the storage it may touch itself."""
-
-    api_url: str
-    data: StorageSettings
-    system: StorageSettings | None
-    """None where the user has no right to the system account; models and logs are then out of reach."""
-
-    @classmethod
-    def load(cls, variables: Mapping[str, str], local_file: Path) -> Self:
-        """Read the settings from the environment if it has `DROPSCORE_URL`, else from `local_file`, which the local
-        cloud writes when it is up. Raises `SettingsError`.
-        """
-        if variables.get("DROPSCORE_URL", "").strip():
-            return cls.from_env(variables)
-        return cls.from_env(_local_variables(local_file))
-
-    @classmethod
-    def from_env(cls, variables: Mapping[str, str]) -> Self:
-        """Read `DROPSCORE_URL`, `DataStorage` and, if there, `SystemStorage`. Raises `SettingsError`."""
-        environment = Environment(variables)
-        settings = cls(
-            api_url=environment.endpoint("DROPSCORE_URL", fix="Set it to the address of the Function app."),
-            data=read_storage(environment, DATA),
-            system=read_storage(environment, SYSTEM) if has_storage(environment, SYSTEM) else None,
-        )
-        environment.check()
-        return settings
 
 
 def _batch(environment: Environment) -> BatchSettings:
@@ -228,19 +219,3 @@ def _worker_name(environment: Environment) -> str:
     in_batch = f"{node}.{task}" if node and task else node or task
     name = environment.optional("WORKER_NAME") or in_batch or f"{platform.node()}-{os.getpid()}"
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:120] or "worker"
-
-
-def _local_variables(local_file: Path) -> dict[str, str]:
-    """What the local cloud wrote down, as variables."""
-    try:
-        written: Any = json.loads(local_file.read_bytes())
-    except FileNotFoundError:
-        raise SettingsError(
-            (("DROPSCORE_URL", f"is not set, and there is no {local_file}. Start the local cloud, or set it."),)
-        ) from None
-    except (OSError, ValueError) as error:
-        raise SettingsError(((str(local_file), f"cannot be read ({error}). Start the local cloud again."),)) from None
-    if not isinstance(written, dict) or not isinstance(written.get("settings"), dict) or "api_url" not in written:
-        raise SettingsError(((str(local_file), "has no 'api_url' and 'settings'. Start the local cloud again."),))
-    settings = {str(name): str(value) for name, value in written["settings"].items()}
-    return settings | {"DROPSCORE_URL": str(written["api_url"])}

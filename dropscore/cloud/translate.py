@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeGuard
+from xml.etree.ElementTree import ParseError
 
 from azure.core.exceptions import (
     AzureError,
@@ -21,15 +22,30 @@ from azure.core.exceptions import (
 
 from dropscore.contracts.errors import (
     AccessDeniedError,
+    ContainerGoneError,
     DropscoreError,
     LeaseLostError,
     NotFoundError,
     PermanentCloudError,
     PreconditionError,
+    StorageFullError,
     TransientCloudError,
 )
 
-_LOST_LEASE = frozenset({"PopReceiptMismatch", "MessageNotFound"})
+_BY_CODE: dict[str, type[DropscoreError]] = {
+    "PopReceiptMismatch": LeaseLostError,
+    "MessageNotFound": LeaseLostError,
+    "ContainerNotFound": ContainerGoneError,
+    "QueueNotFound": ContainerGoneError,
+}
+_BY_STATUS: dict[int, type[DropscoreError]] = {
+    304: PreconditionError,
+    401: AccessDeniedError,
+    403: AccessDeniedError,
+    404: NotFoundError,
+    412: PreconditionError,
+    507: StorageFullError,
+}
 _AGAIN = frozenset(
     {
         # storage
@@ -44,7 +60,8 @@ _AGAIN = frozenset(
     }
 )  # fmt: skip
 """Codes that mean "not now", whatever their status."""
-_AGAIN_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+AGAIN_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+"""Statuses that mean "not now", whatever the code."""
 
 
 @contextmanager
@@ -54,11 +71,13 @@ def translated(action: str) -> Iterator[None]:
         yield
     except AzureError as error:
         raise translate(error, action) from error
+    except ParseError as error:
+        raise TransientCloudError(f"could not {action}: the answer could not be read: {error}") from error
 
 
 def translate(error: AzureError, action: str) -> DropscoreError:
     """The exception of ours that stands for one of Azure's."""
-    if isinstance(error, HttpResponseError) and not isinstance(error, DecodeError) and error.response is not None:
+    if _is_refusal(error):
         return _from_answer(error, action)
     message = f"could not {action}: {_reason(error)}"
     if isinstance(error, ServiceRequestError | ServiceResponseError | DecodeError):
@@ -66,6 +85,13 @@ def translate(error: AzureError, action: str) -> DropscoreError:
     if isinstance(error, ClientAuthenticationError):
         return AccessDeniedError(message)
     return TransientCloudError(message) if isinstance(error, HttpResponseError) else PermanentCloudError(message)
+
+
+def _is_refusal(error: AzureError) -> TypeGuard[HttpResponseError]:
+    """Whether the service has said no. With a status of success it has done it, and its answer could not be read."""
+    if not isinstance(error, HttpResponseError) or isinstance(error, DecodeError):
+        return False
+    return error.response is not None and (error.status_code or 0) >= 300
 
 
 def error_code(error: BaseException) -> str:
@@ -82,17 +108,20 @@ def error_code(error: BaseException) -> str:
 def _from_answer(error: HttpResponseError, action: str) -> DropscoreError:
     status, code = error.status_code or 0, error_code(error)
     message = f"could not {action}: HTTP {status}{f' {code}' if code else ''}: {_reason(error)}"
-    if code in _AGAIN or status in _AGAIN_STATUS:
-        return TransientCloudError(message, retry_after_s=_retry_after_s(error.response))
-    if code in _LOST_LEASE:
-        return LeaseLostError(message)
-    if status == 404 or code.endswith("NotFound"):
-        return NotFoundError(message)
-    if status in (304, 412) or (status == 409 and code.endswith(("Exists", "AlreadyExists"))):
-        return PreconditionError(message)
-    if status in (401, 403):
-        return AccessDeniedError(message)
-    return PermanentCloudError(message)
+    if code in _AGAIN or status in AGAIN_STATUS:
+        return TransientCloudError(message, retry_after_s=retry_after_s(error.response))
+    return _kind(status, code)(message)
+
+
+def _kind(status: int, code: str) -> type[DropscoreError]:
+    """What a refusal is, the code before the status."""
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if code.endswith("NotFound"):
+        return NotFoundError
+    if status == 409 and code.endswith(("Exists", "AlreadyExists")):
+        return PreconditionError
+    return _BY_STATUS.get(status, PermanentCloudError)
 
 
 def _reason(error: AzureError) -> str:
@@ -103,7 +132,7 @@ def _reason(error: AzureError) -> str:
     return re.sub(r"\?[^\s'\"]*", "", lines[0] if lines else type(error).__name__)[:300]
 
 
-def _retry_after_s(response: Any) -> float | None:
+def retry_after_s(response: Any) -> float | None:
     """Seconds the service asks to wait, from `Retry-After` as a number or a date."""
     milliseconds = response.headers.get("retry-after-ms") or response.headers.get("x-ms-retry-after-ms")
     value = response.headers.get("Retry-After")

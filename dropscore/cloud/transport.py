@@ -6,16 +6,19 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import requests
+from azure.core.exceptions import AzureError, ServiceRequestError
 from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import HTTPAdapter
 
 from dropscore.cloud.endpoints import is_loopback
 from dropscore.cloud.operations import Operations
+from dropscore.cloud.outage import Line, Turns
+from dropscore.cloud.translate import AGAIN_STATUS
 
 CONNECTIONS = 40
 """Connections kept open to one host: 16 senders, 16 workers' threads and some to spare."""
 BLOCK_BYTES = 256 * 1024
-"""Bytes handed to the socket at once when a body is sent."""
+"""Bytes handed to the socket, or taken from it, at once: the default of 4 KB makes 250 rounds of each megabyte."""
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0
@@ -26,22 +29,36 @@ class CountingTransport(RequestsTransport):  # type: ignore[misc] # azure-core e
     """Azure's own transport, with a wider connection pool; notes each storage request in `operations`.
 
     Requests to this machine never go through a proxy named in the environment. The session may be used by many
-    threads at once: it is set up once and not changed afterwards.
+    threads at once: it is set up once and not changed afterwards. While the service is gone, requests wait for one of
+    the `turns`, which the transports of a process share.
     """
 
-    def __init__(self, url: str, operations: Operations | None = None) -> None:
+    def __init__(self, url: str, operations: Operations | None = None, turns: Turns | None = None) -> None:
         self._operations = operations
+        self._line = Line(turns or Turns())
         super().__init__(
             session=_session(use_environment=not is_loopback(url)),
             connection_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
+            connection_data_block_size=BLOCK_BYTES,
         )
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         """Send one request; the retries above come here again and again."""
-        if self._operations is not None:
-            kind, target = classify(request.method, request.url, copies="x-ms-copy-source" in request.headers)
-            self._operations.note(kind, target)
+        if not self._line.open():
+            raise ServiceRequestError(f"the service has not answered for {self._line.silent_s:.0f} s; not asked now")
+        try:
+            if self._operations is not None:
+                kind, target = classify(request.method, request.url, copies="x-ms-copy-source" in request.headers)
+                self._operations.note(kind, target)
+            answer = self._send(request, **kwargs)
+        except AzureError:
+            self._line.failed()
+            raise
+        (self._line.failed if answer.status_code in AGAIN_STATUS else self._line.answered)()
+        return answer
+
+    def _send(self, request: Any, **kwargs: Any) -> Any:
         body = request.data
         if not isinstance(body, bytes) or len(body) <= BLOCK_BYTES:
             return super().send(request, **kwargs)

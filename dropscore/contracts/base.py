@@ -10,7 +10,8 @@ type Json = JsonScalar | list[Json] | dict[str, Json]
 SCHEMA_VERSION = 1
 """Version of everything stored or sent. A reader refuses any other (see `codec.decode`)."""
 
-RunId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{2,47}$")]
+RUN_ID = r"[a-z0-9][a-z0-9-]{2,47}"
+RunId = Annotated[str, StringConstraints(pattern=f"^{RUN_ID}$")]
 """3 to 48 characters, letters a-z, digits and hyphens: valid as an instance id and inside every Azure name."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

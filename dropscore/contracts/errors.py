@@ -8,8 +8,11 @@
     ├── PermanentCloudError         refused for good
     │   ├── NotFoundError           the blob, queue, task or group does not exist
     │   ├── PreconditionError       it exists already, or changed since it was read
-    │   └── AccessDeniedError       no right to it
-    └── LeaseLostError              somebody else owns the message now
+    │   ├── AccessDeniedError       no right to it
+    │   ├── StorageFullError        the account takes no more writes
+    │   └── ContainerGoneError      the container or queue itself does not exist
+    ├── LeaseLostError              somebody else owns the message now
+    └── SignatureError              a notification was not signed as ours are
 
 Vendor exceptions are translated into these once, at each adapter (`dropscore.cloud.translate`). Code that
 must choose between "again" and "never" looks at the type alone.
@@ -38,14 +41,24 @@ class FailedError(DropscoreError):
         field: str | None = None,
         input: str | None = None,
         item: int | None = None,
+        last_item: int | None = None,
         shard_id: int | None = None,
         detail: str | None = None,
         action: str | None = None,
     ) -> "FailedError":
         """Raise-ready error for `code`; the arguments are those of `failures.failure`."""
-        return cls(
-            failure(code, message, field=field, input=input, item=item, shard_id=shard_id, detail=detail, action=action)
+        why = failure(
+            code,
+            message,
+            field=field,
+            input=input,
+            item=item,
+            last_item=last_item,
+            shard_id=shard_id,
+            detail=detail,
+            action=action,
         )
+        return cls(why)
 
 
 class ContractError(DropscoreError, ValueError):
@@ -91,5 +104,17 @@ class AccessDeniedError(PermanentCloudError):
     """There is no right to it."""
 
 
+class StorageFullError(PermanentCloudError):
+    """The account takes no more writes."""
+
+
+class ContainerGoneError(PermanentCloudError):
+    """The container of a blob, or a queue, does not exist: another matter than a blob that does not."""
+
+
 class LeaseLostError(DropscoreError):
     """The message's receipt is stale: another worker owns it."""
+
+
+class SignatureError(DropscoreError):
+    """A notification was not signed with this secret, or not now."""

@@ -1,212 +1,10 @@
 """Failures as values: a class decided once, a stable code, one sentence, one next action."""
 
-from dataclasses import dataclass
-from enum import StrEnum
-
 from dropscore.contracts.base import Contract
+from dropscore.contracts.codes import CODES, Code, CodeEntry, FailureClass
+from dropscore.contracts.masking import masked
 
-
-class FailureClass(StrEnum):
-    """What a failure means for the next attempt."""
-
-    BAD_INPUT = "bad_input"
-    """Permanent: the same input fails again. Never retried."""
-    TRANSIENT = "transient"
-    """Something outside did not answer: back off and try again."""
-    OUT_OF_MEMORY = "out_of_memory"
-    """The device has too little memory for this batch: halve it, then tile, then say so."""
-    DEVICE_LOST = "device_lost"
-    """The device is gone: leave at once, the shard comes back elsewhere."""
-    BUG = "bug"
-    """Unexpected: tried again, and permanent once the attempts are used up."""
-    CANCELLED = "cancelled"
-    """Somebody asked for it to stop."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CodeEntry:
-    """One row of the table of codes."""
-
-    failure_class: FailureClass
-    meaning: str
-    action: str
-
-
-class Code(StrEnum):
-    """Stable failure codes. Their meaning and next action stand in `CODES`; a code is never reused."""
-
-    REQUEST_MALFORMED = "E-REQUEST-MALFORMED"
-    REQUEST_FIELD = "E-REQUEST-FIELD"
-    REQUEST_TOO_LARGE = "E-REQUEST-TOO-LARGE"
-    REQUEST_CONFLICT = "E-REQUEST-CONFLICT"
-    TRIGGER_GONE = "E-TRIGGER-GONE"
-    TRIGGER_POISON = "E-TRIGGER-POISON"
-    WORKLOAD_UNKNOWN = "E-WORKLOAD-UNKNOWN"
-    OPTION_INVALID = "E-OPTION-INVALID"
-    INPUT_NAME = "E-INPUT-NAME"
-    INPUT_MISSING = "E-INPUT-MISSING"
-    INPUT_EMPTY = "E-INPUT-EMPTY"
-    INPUT_CHANGED = "E-INPUT-CHANGED"
-    INPUT_UNREADABLE = "E-INPUT-UNREADABLE"
-    INPUT_UNSUPPORTED = "E-INPUT-UNSUPPORTED"
-    INPUT_LIMIT = "E-INPUT-LIMIT"
-    INPUT_CORRUPT = "E-INPUT-CORRUPT"
-    MODEL_UNKNOWN = "E-MODEL-UNKNOWN"
-    MODEL_INVALID = "E-MODEL-INVALID"
-    MODEL_UNSAFE = "E-MODEL-UNSAFE"
-    RUN_UNKNOWN = "E-RUN-UNKNOWN"
-    RUN_ENDED = "E-RUN-ENDED"
-    RUN_TOO_LARGE = "E-RUN-TOO-LARGE"
-    RUN_DEADLINE = "E-RUN-DEADLINE"
-    RUN_STALLED = "E-RUN-STALLED"
-    RUN_CANCELLED = "E-RUN-CANCELLED"
-    CONTAINER_FAILED = "E-CONTAINER-FAILED"
-    CONTAINER_TIMEOUT = "E-CONTAINER-TIMEOUT"
-    WORKERS_UNAVAILABLE = "E-WORKERS-UNAVAILABLE"
-    SHARD_POISON = "E-SHARD-POISON"
-    SHARD_FAILED = "E-SHARD-FAILED"
-    MESSAGE_MALFORMED = "E-MESSAGE-MALFORMED"
-    OUTPUT_MISSING = "E-OUTPUT-MISSING"
-    OUTPUT_INVALID = "E-OUTPUT-INVALID"
-    OUT_OF_MEMORY = "E-OUT-OF-MEMORY"
-    DEVICE_LOST = "E-DEVICE-LOST"
-    API_UNREACHABLE = "E-API-UNREACHABLE"
-    STORAGE_UNAVAILABLE = "E-STORAGE-UNAVAILABLE"
-    STORAGE_REFUSED = "E-STORAGE-REFUSED"
-    SETTINGS_INVALID = "E-SETTINGS-INVALID"
-    EMULATOR_LOSS = "E-EMULATOR-LOSS"
-    INTERNAL = "E-INTERNAL"
-
-
-def _row(failure_class: FailureClass, meaning: str, action: str) -> CodeEntry:
-    return CodeEntry(failure_class=failure_class, meaning=meaning, action=action)
-
-
-_BAD, _TRANSIENT, _BUG = FailureClass.BAD_INPUT, FailureClass.TRANSIENT, FailureClass.BUG
-
-CODES: dict[Code, CodeEntry] = {
-    Code.REQUEST_MALFORMED: _row(
-        _BAD, "The request is not valid JSON.", "Fix the text at the place named and drop it again."
-    ),
-    Code.REQUEST_FIELD: _row(
-        _BAD,
-        "A field of the request is unknown, missing or of the wrong type.",
-        "Correct the field named and drop the file again.",
-    ),
-    Code.REQUEST_TOO_LARGE: _row(
-        _BAD, "The request is larger than a trigger file may be.", "Put inputs beside the trigger, not in it."
-    ),
-    Code.REQUEST_CONFLICT: _row(
-        _BAD,
-        "This idempotency key was used for another request.",
-        "Use a new key, or send the first request again unchanged.",
-    ),
-    Code.TRIGGER_GONE: _row(
-        _BAD, "The trigger file was deleted or replaced before it could be read.", "Drop the trigger file again."
-    ),
-    Code.TRIGGER_POISON: _row(
-        _BUG,
-        "The trigger failed five times inside the Functions host.",
-        "Read the host's log, then drop the trigger again.",
-    ),
-    Code.WORKLOAD_UNKNOWN: _row(_BAD, "There is no workload of this name.", "Use one of the names listed."),
-    Code.OPTION_INVALID: _row(_BAD, "An option is unknown or its value is not allowed.", "Correct the option named."),
-    Code.INPUT_NAME: _row(
-        _BAD, "The name of an input is not allowed.", "Use a relative name inside the inputs container, without '..'."
-    ),
-    Code.INPUT_MISSING: _row(_BAD, "An input does not exist.", "Upload the inputs first, the trigger last."),
-    Code.INPUT_EMPTY: _row(_BAD, "An input has no bytes.", "Upload the file again."),
-    Code.INPUT_CHANGED: _row(
-        _BAD, "An input was changed or deleted while the run was using it.", "Start a new run on the new input."
-    ),
-    Code.INPUT_UNREADABLE: _row(
-        _BAD,
-        "An input cannot be opened as the kind of file this workload reads.",
-        "Check that the file opens in a player or viewer.",
-    ),
-    Code.INPUT_UNSUPPORTED: _row(
-        _BAD, "An input is of a kind this workload does not read.", "Convert it to one of the kinds listed."
-    ),
-    Code.INPUT_LIMIT: _row(
-        _BAD, "An input is over the limit on size, pixels or duration.", "Split or scale the input."
-    ),
-    Code.INPUT_CORRUPT: _row(
-        _BAD, "An item of the input cannot be decoded.", "Repair the input, or let the run finish with gaps."
-    ),
-    Code.MODEL_UNKNOWN: _row(
-        _BAD,
-        "There is no model package of this name and version.",
-        "Use one of the names listed by `dropscore models list`.",
-    ),
-    Code.MODEL_INVALID: _row(
-        _BAD, "A model package does not match its own description or digest.", "Import the package again."
-    ),
-    Code.MODEL_UNSAFE: _row(
-        _BAD, "A model file is of a format that can run code on loading.", "Convert the weights to safetensors."
-    ),
-    Code.RUN_UNKNOWN: _row(_BAD, "There is no such run.", "Use one of the ids listed by `dropscore runs`."),
-    Code.RUN_ENDED: _row(_BAD, "The run has ended already.", "Nothing to do."),
-    Code.RUN_TOO_LARGE: _row(_BAD, "The run has more items or shards than one run may have.", "Split the run."),
-    Code.RUN_DEADLINE: _row(_BAD, "The run was not finished by its deadline.", "Start it again with a later deadline."),
-    Code.RUN_STALLED: _row(
-        _TRANSIENT,
-        "No shard was finished for longer than the run's policy allows.",
-        "Look at the workers' logs and the pool's state.",
-    ),
-    Code.RUN_CANCELLED: _row(FailureClass.CANCELLED, "The run was cancelled.", "Start it again when wanted."),
-    Code.CONTAINER_FAILED: _row(
-        _TRANSIENT, "The container of this stage failed on every attempt.", "Read its log with `dropscore logs`."
-    ),
-    Code.CONTAINER_TIMEOUT: _row(
-        _TRANSIENT,
-        "The container of this stage did not end in time.",
-        "Read its log; raise the stage's deadline if the input is large.",
-    ),
-    Code.WORKERS_UNAVAILABLE: _row(
-        _TRANSIENT, "No worker could be started.", "Look at the pool: quota, size and region are named in the detail."
-    ),
-    Code.SHARD_POISON: _row(
-        _BUG, "A shard ended its worker each time it was tried.", "Look at the input range named; it is in quarantine."
-    ),
-    Code.SHARD_FAILED: _row(_BUG, "A shard failed on every attempt.", "Read the traceback in quarantine, then replay."),
-    Code.MESSAGE_MALFORMED: _row(
-        _BAD,
-        "A queue message could not be decoded.",
-        "It is on the poison queue with the reason; nothing waits for it.",
-    ),
-    Code.OUTPUT_MISSING: _row(
-        _BAD, "The run has published no outputs.", "Look at how it stands with `dropscore show`."
-    ),
-    Code.OUTPUT_INVALID: _row(
-        _BUG, "The model gave a result that is not a number.", "Try full precision, or another version of the model."
-    ),
-    Code.OUT_OF_MEMORY: _row(
-        FailureClass.OUT_OF_MEMORY,
-        "The device has too little memory for one item.",
-        "Scale the input, or use a larger device.",
-    ),
-    Code.DEVICE_LOST: _row(
-        FailureClass.DEVICE_LOST, "The device stopped answering.", "Nothing to do: the shard runs elsewhere."
-    ),
-    Code.API_UNREACHABLE: _row(
-        _TRANSIENT,
-        "The dropscore API did not answer.",
-        "Start the local cloud with `dropscore up`, or set DROPSCORE_URL to an API that runs.",
-    ),
-    Code.STORAGE_UNAVAILABLE: _row(
-        _TRANSIENT, "Storage did not answer.", "Nothing to do while it is retried; check the account if it lasts."
-    ),
-    Code.STORAGE_REFUSED: _row(
-        _BAD, "Storage refused the request.", "Check that you have the right to this storage account."
-    ),
-    Code.SETTINGS_INVALID: _row(_BAD, "A setting is missing or wrong.", "Set the variable named as it says."),
-    Code.EMULATOR_LOSS: _row(
-        _TRANSIENT,
-        "The storage emulator lost writes that it had acknowledged.",
-        "The run goes on from what is left; drop the trigger again if its inputs are gone.",
-    ),
-    Code.INTERNAL: _row(_BUG, "Something unexpected happened.", "Report it with the detail and the log."),
-}
+__all__ = ["CODES", "Code", "CodeEntry", "Failure", "FailureClass", "failure"]
 
 
 class Failure(Contract):
@@ -224,6 +22,8 @@ class Failure(Contract):
     """The field of the request, as a path such as `options.style_weight`."""
     input: str | None = None
     item: int | None = None
+    last_item: int | None = None
+    """The last of several items that fail together, `item` being the first; None when it is one."""
     shard_id: int | None = None
     detail: str | None = None
 
@@ -241,19 +41,23 @@ def failure(
     field: str | None = None,
     input: str | None = None,
     item: int | None = None,
+    last_item: int | None = None,
     shard_id: int | None = None,
     detail: str | None = None,
 ) -> Failure:
-    """Build the failure of `code`, with the table's sentence and action unless given better ones."""
+    """Build the failure of `code`, with the table's sentence and action unless given better ones. What looks like a
+    secret in the texts given is masked.
+    """
     entry = CODES[code]
     return Failure(
         code=code,
         failure_class=entry.failure_class,
-        message=message or entry.meaning,
+        message=masked(message) if message else entry.meaning,
         action=action or entry.action,
         field=field,
-        input=input,
+        input=masked(input) if input else input,
         item=item,
+        last_item=last_item,
         shard_id=shard_id,
-        detail=detail,
+        detail=masked(detail) if detail else detail,
     )

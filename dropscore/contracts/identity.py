@@ -30,6 +30,11 @@ def run_id_of_key(caller: str, idempotency_key: str) -> str:
     return _run_id("api", f"key\n{caller}\n{idempotency_key}")
 
 
+def run_id_of_replay(replayed: str, caller: str, idempotency_key: str) -> str:
+    """The replay of a run that one idempotency key of one caller asks for."""
+    return _run_id(f"re-{replayed}", f"replay\n{replayed}\n{caller}\n{idempotency_key}")
+
+
 def _run_id(stem: str, cause: str) -> str:
     readable = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:24].strip("-") or "run"
     return f"{readable}-{sha256_hex(cause.encode())[:16]}"

@@ -76,7 +76,7 @@ class Lane(StrEnum):
 
 
 class QueueName(StrEnum):
-    """Queues of the system account, but for the last, which the Functions host keeps beside the triggers."""
+    """Queues of the system account, but for the last two, which the Functions host keeps beside the triggers."""
 
     SHARDS_URGENT = "shards-urgent"
     SHARDS_NORMAL = "shards-normal"
@@ -86,12 +86,20 @@ class QueueName(StrEnum):
     SHARDS_OFFPEAK_POISON = "shards-offpeak-poison"
     RUN_EVENTS = "run-events"
     RUN_EVENTS_POISON = "run-events-poison"
+    WEBHOOKS = "webhooks"
+    """What happened to runs, and to whom it is to be told."""
+    WEBHOOKS_POISON = "webhooks-poison"
+    """Also what no receiver took, after the last try."""
     BLOB_TRIGGER_POISON = "webjobs-blobtrigger-poison"
+    """Triggers that the host has given up. A function takes them off and writes to `rejected/`."""
+    BLOB_TRIGGER_POISON_POISON = "webjobs-blobtrigger-poison-poison"
+    """What that function cannot read; the host itself uses this name too."""
 
     @property
     def account(self) -> Account:
         """The storage account that holds this queue."""
-        return Account.DATA if self is QueueName.BLOB_TRIGGER_POISON else Account.SYSTEM
+        of_data = (QueueName.BLOB_TRIGGER_POISON, QueueName.BLOB_TRIGGER_POISON_POISON)
+        return Account.DATA if self in of_data else Account.SYSTEM
 
 
 LANE_QUEUES = {
@@ -106,6 +114,8 @@ POISON_QUEUES = {
     QueueName.SHARDS_NORMAL: QueueName.SHARDS_NORMAL_POISON,
     QueueName.SHARDS_OFFPEAK: QueueName.SHARDS_OFFPEAK_POISON,
     QueueName.RUN_EVENTS: QueueName.RUN_EVENTS_POISON,
+    QueueName.WEBHOOKS: QueueName.WEBHOOKS_POISON,
+    QueueName.BLOB_TRIGGER_POISON: QueueName.BLOB_TRIGGER_POISON_POISON,
 }
 """Where the malformed messages of a queue go."""
 

@@ -63,6 +63,8 @@ class ContainerCheck(Stored):
     phase: ContainerPhase
     product_ready: bool
     cancelled: bool = False
+    suspended: bool = False
+    """No container is to be started for the run now."""
     exit_code: int | None = None
     failure: Failure | None = None
     """A failure the container itself wrote down: permanent, not to be tried again."""
@@ -159,6 +161,8 @@ class VerdictCount(Stored):
     items_before: Count
     failed_before: Count
     cancelled: bool = False
+    suspended: bool = False
+    """Nothing new is to be begun for the run now."""
     queue_empty: bool = False
     """The lane was looked at and holds no message, leased ones included."""
 
@@ -172,6 +176,9 @@ class Requeue(Stored):
     shards: Count
     generation: Count
     next_shard: Count = 0
+    trust_queue: bool = True
+    """Whether as many messages on the lane as shards are missing may count as theirs; not after a suspension, in which
+    workers have dropped them."""
 
 
 class Requeued(Stored):
@@ -203,8 +210,12 @@ class ScoreShards(Stored):
     """Times that missing shards were put on the queue again."""
     wait_s: Seconds = 0.0
     """Next polling interval; 0 begins with the policy's first."""
+    unlooked_s: Seconds = 0.0
+    """Time since the workers were looked after."""
     look_s: Seconds = 0.0
     """The workers are looked after once it has been quiet for this long; 0 means now."""
+    suspended: bool = False
+    """Whether the run was suspended at the last look: such time counts neither as quiet nor towards the deadline."""
 
 
 class ScoreEnd(Stored):

@@ -29,8 +29,33 @@ class ShardSpec(Contract):
     work: dict[str, Json] = {}
 
 
+class Piece(Contract):
+    """A contiguous range of a shard's items, scored on its own after the shard as a whole failed.
+
+    `first_item` is the 0-based index over the whole run, like `ShardSpec.first_item`.
+    """
+
+    first_item: Count
+    items: Annotated[int, Field(ge=1)]
+
+    @classmethod
+    def of(cls, shard: ShardSpec) -> "Piece":
+        """All items of a shard."""
+        return cls(first_item=shard.first_item, items=shard.items)
+
+    @property
+    def end(self) -> int:
+        """The item after the last."""
+        return self.first_item + self.items
+
+    def __contains__(self, item: int) -> bool:
+        """Whether an item is one of these."""
+        return self.first_item <= item < self.end
+
+
 class ShardMessage(Stored):
-    """What travels on a lane's queue: the shard itself, so that no blob is read for it.
+    """What travels on a lane's queue: the shard itself, so that no blob is read for it. With `piece`, only those of
+    its items are meant.
 
     `generation` is 0 at first and 1 or more when the shard was put on the queue again; such a message, like one
     delivered before, is checked for a verdict first.
@@ -39,6 +64,12 @@ class ShardMessage(Stored):
     run_id: RunId
     shard: ShardSpec
     generation: Count = 0
+    piece: Piece | None = None
+
+    @property
+    def range(self) -> Piece:
+        """The items that are meant: the piece, or all of the shard's."""
+        return self.piece or Piece.of(self.shard)
 
 
 class InputSummary(Contract):
@@ -82,3 +113,5 @@ class RunEvent(Stored):
 
     run_id: RunId
     reason: str = ""
+    look_at_workers: bool = False
+    """Sent by a run's end, to be seen once idle workers should have left: those still there are ended."""

@@ -2,12 +2,49 @@
 
 from dropscore.contracts.base import Count, RunId, Sha256, Stored
 from dropscore.contracts.failures import Failure
-from dropscore.contracts.plan import ShardSpec
+from dropscore.contracts.plan import Piece, ShardSpec
 from dropscore.contracts.verdict import WorkerFacts
 
 
+class Attempt(Stored):
+    """`attempts/...`: one try of a shard or piece that did not give a verdict.
+
+    `at_work` are the items that stages were working on when it ended, none when that is not known; `stage` names what
+    they were doing; `signal` is the signal that killed the process (such as `SIGSEGV`), if one did.
+    """
+
+    run_id: RunId
+    shard_id: Count
+    range: Piece
+    delivery: Count
+    """Delivery count of the message."""
+    at: str
+    worker: WorkerFacts
+    failure: Failure
+    at_work: tuple[Count, ...] = ()
+    stage: str | None = None
+    death: bool = False
+    """Whether the worker's process ended with it."""
+    signal: str | None = None
+
+
+class Split(Stored):
+    """`splits/...`: a shard or piece that was divided, written before the messages of its pieces are sent."""
+
+    run_id: RunId
+    shard_id: Count
+    range: Piece
+    pieces: tuple[Piece, ...]
+    """In order, without gap or overlap; two or more."""
+    failure: Failure
+    """Why it was divided."""
+    tries: Count = 1
+    """How often it was tried as a whole."""
+    at: str
+
+
 class Quarantined(Stored):
-    """`quarantine/000042.json`: a shard with a failed verdict, as it was asked for.
+    """`quarantine/0000120-1.json`: a piece with a failed verdict, as it was asked for.
 
     `failure.item` names the guilty item where it is known; `failure.detail` holds the traceback of a bug.
     """
@@ -22,6 +59,15 @@ class Quarantined(Stored):
     model_digest: Sha256 | None = None
     worker: WorkerFacts
     at: str
+    piece: Piece | None = None
+    """The items that are put aside; all of the shard's when None."""
+    tries: tuple[Attempt, ...] = ()
+    """Every attempt on record, of this piece and of what it was cut from, oldest first."""
+
+    @property
+    def range(self) -> Piece:
+        """The items that are put aside."""
+        return self.piece or Piece.of(self.shard)
 
 
 class PoisonedMessage(Stored):

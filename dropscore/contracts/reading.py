@@ -3,12 +3,14 @@
 import difflib
 from collections.abc import Iterable
 
-from dropscore.contracts.base import Contract
+from dropscore.contracts.base import Contract, Json
 from dropscore.contracts.codec import decode, parse
 from dropscore.contracts.errors import ContractError
 from dropscore.contracts.failures import Code, Failure, failure
 from dropscore.contracts.request import RunRequest
 
+_EXACT = 2**53
+"""Up to here a double holds every whole number."""
 _SHOWN = 20
 """Most problems or names listed in one message."""
 
@@ -18,16 +20,39 @@ type Refusal = tuple[Failure, ...]
 
 def read_request(text: str) -> RunRequest | Refusal:
     """Read the JSON text of a request."""
+    return read_as(RunRequest, text)
+
+
+def read_as[C: Contract](contract: type[C], text: str) -> C | Refusal:
+    """Read the JSON text of what a user asks for."""
     try:
         value = parse(text.removeprefix("\ufeff"), name="The request")
     except ContractError as error:
         return tuple(_malformed(where, reason) for where, reason in error.problems)
+    value = _with_whole_numbers(value)
     if not isinstance(value, dict):
         return (failure(Code.REQUEST_FIELD, "The request is no JSON object: it begins with '{' and ends with '}'."),)
     try:
-        return decode(RunRequest, value)
+        return decode(contract, value)
     except ContractError as error:
-        return field_failures(error, RunRequest, Code.REQUEST_FIELD)
+        return field_failures(error, contract, Code.REQUEST_FIELD)
+
+
+def ends_early(text: str) -> bool:
+    """Whether a text is empty, or JSON whose end is missing: as a file looks that is still being written."""
+    text = text.removeprefix("\ufeff").strip()
+    if not text.startswith(("{", "[")):
+        return not text
+    depth, in_string, escaped = 0, False, False
+    for character in text:
+        if in_string:
+            in_string = escaped or character != '"'
+            escaped = not escaped and character == "\\"
+        elif character == '"':
+            in_string = True
+        else:
+            depth += (character in "{[") - (character in "}]")
+    return in_string or depth > 0
 
 
 def field_failures(error: ContractError, contract: type[Contract], code: Code, *, below: str = "") -> Refusal:
@@ -58,6 +83,18 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     close = nearest(name, every)
     meant = f"Did you mean {close!r}? " if close else ""
     return f"{meant}Known: {listed(every)}."
+
+
+def _with_whole_numbers(value: Json) -> Json:
+    """A value in which 24.0 is the whole number that it is: JSON knows numbers alone, and some programs write it so."""
+    match value:
+        case float():
+            return int(value) if value.is_integer() and abs(value) <= _EXACT else value
+        case list():
+            return [_with_whole_numbers(one) for one in value]
+        case dict():
+            return {name: _with_whole_numbers(one) for name, one in value.items()}
+    return value
 
 
 def _malformed(where: str, reason: str) -> Failure:

@@ -24,6 +24,8 @@ class StitchResult(Stored):
     outputs: tuple[OutputFile, ...]
     items_published: Count
     items_missing: Count = 0
+    failures: tuple[Failure, ...] = ()
+    """What could not be done: inputs that were refused, then items that failed for good."""
     notes: tuple[str, ...] = ()
     metrics: dict[str, Json] = {}
     duration_s: Seconds = 0.0
@@ -39,6 +41,8 @@ class OutputManifest(Stored):
     items_total: Count
     coverage: float
     """Share of the items that are published, 0 to 1."""
+    failures: tuple[Failure, ...] = ()
+    """What could not be done: inputs that were refused, then items that failed for good."""
     notes: tuple[str, ...] = ()
 
 
@@ -58,10 +62,17 @@ class Receipt(Stored):
     options: dict[str, Json] = {}
     options_digest: Sha256 | None = None
     model: ModelRef | None = None
+    replay_of: RunId | None = None
+    """The run whose good results were kept; only what failed there was scored again."""
+    items_kept: Count = 0
+    """Items whose result is that run's."""
     code_version: str
     outputs: tuple[OutputFile, ...] = ()
     items_total: Count = 0
     items_published: Count = 0
+    items_missing: Count = 0
+    coverage: float = 0.0
+    """Share of the items that are published, 0 to 1."""
     retries: Count = 0
     worker_s: Seconds = 0.0
     """Time that workers spent on the shards that count."""

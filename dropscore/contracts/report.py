@@ -102,6 +102,10 @@ class Report(Stored):
     options: dict[str, Json] = {}
     options_digest: Sha256
     model: ModelRef | None = None
+    replay_of: RunId | None = None
+    """The run whose good results were kept; only what failed there was scored again."""
+    items_kept: Count = 0
+    """Items whose result is that run's."""
     code_version: str
     items_total: Count
     items_published: Count

@@ -14,6 +14,15 @@ MAX_REQUEST_BYTES = 256 * 1024
 MAX_INPUTS = 100_000
 """Most input files one run may name."""
 
+PATIENCE_S = 900.0
+"""How long work waits for a service that does not answer before it is given up: well over the ten minutes that an
+outage may take. The one place where this is said; `dropscore.cloud.patience` tells who waits how.
+"""
+
+TENANT = r"[a-z0-9][a-z0-9-]{0,63}"
+"""A tenant's name, which is also that of its folders in `inputs/` and `triggers/`."""
+Tenant = Annotated[str, StringConstraints(pattern=f"^{TENANT}$")]
+
 WorkloadName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,63}$")]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 BlobName = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
@@ -32,11 +41,24 @@ class RunPolicy(Contract):
     """Polling rounds before the orchestration continues as new, so that its history stays bounded."""
     activity_attempts: Annotated[int, Field(ge=1, le=20)] = 8
     activity_backoff_s: Seconds = 0.2
+    """First pause before a step is tried again; each further one is twice as long, up to 64 times this."""
+    patience_s: Seconds = PATIENCE_S
+    """How long a step is tried again while a service does not answer, whatever `activity_attempts` says."""
     container_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     container_deadline_s: Seconds = 3600.0
     """Longest time one attempt of a container may take, its start included."""
     shard_attempts: Annotated[int, Field(ge=1, le=20)] = 5
-    """Deliveries of one shard before it is given up."""
+    """Times that a shard is tried before it is given up. Bad input is tried once."""
+    shard_backoff_s: Seconds = 1.0
+    """First wait before a failed shard is tried again; each further one is twice as long, up to a minute, and a random
+    share of up to a quarter is taken off.
+    """
+    deaths: Annotated[int, Field(ge=1, le=20)] = 3
+    """Workers that an item may end before it is put into quarantine."""
+    tolerate_items: Count | None = None
+    """Most items that may fail for good before the run fails; no limit when None."""
+    tolerate_percent: Annotated[float, Field(ge=0, le=100)] = 100.0
+    """Most items that may fail for good, as a percentage of all."""
     lease_s: Annotated[float, Field(ge=1, le=3600)] = 30.0
     """Visibility timeout of a leased shard; it is extended at a third of this."""
     item_deadline_s: Seconds = 600.0
@@ -75,11 +97,29 @@ class RunRequest(Contract):
 class RunSource(Contract):
     """Where a request came from."""
 
-    kind: Annotated[str, StringConstraints(pattern=r"^(trigger|http|connector)$")]
+    kind: Annotated[str, StringConstraints(pattern=r"^(trigger|http|connector|replay)$")]
     trigger_name: str | None = None
     """Blob name in `triggers/`, for a trigger file."""
     etag: str | None = None
     idempotency_key: str | None = None
+    follows: RunId | None = None
+    """The run of the trigger file's version before this one, which goes on with what it was asked."""
+    replay_of: RunId | None = None
+    """The run whose quarantined items are scored again, for a replay."""
+    tenant: Tenant | None = None
+    """Whose run it is, where tenants are configured."""
+
+
+class ReplayRequest(Contract):
+    """The JSON of `POST /api/runs/{id}/replay`: score what failed in a run again, and put its outputs together anew.
+
+    Attributes:
+        model: `name`, `name@version` or `name@alias`; the very version of the first run when absent.
+        note: free text, shown with the replay.
+    """
+
+    model: Annotated[str, StringConstraints(max_length=140)] | None = None
+    note: Annotated[str, StringConstraints(max_length=500)] = ""
 
 
 class RunRecord(Stored):
@@ -97,6 +137,8 @@ class RunRecord(Stored):
     body_bytes: Count
     body_sha256: Sha256 | None
     refusal: Failure | None = None
+    deleted_at: str | None = None
+    """Set when the run was deleted: of the record only this is left, so that the same cause starts nothing again."""
 
 
 class InputRef(Contract):
@@ -133,3 +175,7 @@ class AdmittedRun(Stored):
     input_count: Count
     input_bytes: Count
     options_digest: Sha256
+    replay_of: RunId | None = None
+    """The run whose good results are kept, for a replay."""
+    extra_inputs: tuple[InputRef, ...] = ()
+    """The inputs that the options name, such as a style's picture. Like all inputs they are held to their version."""

@@ -1,11 +1,12 @@
 """The state of a run: its status words, how one may follow another, and its record in storage."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
 
-from dropscore.contracts.base import Count, Json, RunId, Stored
+from dropscore.contracts.base import Count, Json, RunId, Seconds, Stored
 from dropscore.contracts.codec import decode
 from dropscore.contracts.failures import Failure
 from dropscore.contracts.names import Lane
@@ -30,7 +31,7 @@ class RunStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing follows this status."""
+        """Whether the run is over: nothing follows this status by itself."""
         return not TRANSITIONS[self]
 
 
@@ -51,10 +52,14 @@ TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
 """Status to the statuses that may follow it. A restarted orchestration walks the same way again, so writing
 a status that is behind the stored one changes nothing (see `may_follow`)."""
 
+REWINDS: dict[RunStatus, RunStatus] = {RunStatus.FAILED: RunStatus.PENDING}
+"""The one way back: somebody rewinds a failed run, and it walks the way from the beginning once more. It stands apart
+from `TRANSITIONS`, so that no orchestration that is late with its news takes it (see `way_to`)."""
+
 
 def may_follow(current: RunStatus, following: RunStatus) -> bool:
     """Whether `following` may be written over `current`."""
-    return following in TRANSITIONS[current]
+    return following in TRANSITIONS[current] or REWINDS.get(current) is following
 
 
 def way_to(current: RunStatus, following: RunStatus) -> tuple[RunStatus, ...]:
@@ -82,6 +87,16 @@ class Rejection(Stored):
 
 class CancelMark(Stored):
     """`cancel.json`: whoever works for the run stops. Its existence is what counts."""
+
+    run_id: RunId
+    at: str
+    reason: str = ""
+    failure: Failure | None = None
+    """Set when nobody asked for the end: the run fails with it instead of being cancelled."""
+
+
+class SuspendMark(Stored):
+    """`suspend.json`: nothing new is begun for the run while it exists; what is under way is brought to its end."""
 
     run_id: RunId
     at: str
@@ -120,6 +135,16 @@ class RunState(Stored):
     failure: Failure | None = None
     outputs: tuple[str, ...] = ()
     """Blob names below `outputs/<run_id>/`, once published."""
+    deadline_s: Seconds | None = None
+    """Longest time from `began_at` on, without what it was suspended; None until the request has been read."""
+    began_at: str | None = None
+    """Storage's time from which the deadline counts, once the run was rewound; else that of `request.json`."""
+    suspended_at: str | None = None
+    """Storage's time since which the run is suspended; None while it is not."""
+    suspended_s: Seconds = 0.0
+    """How long the run has been suspended before, since `began_at`."""
+    rewinds: Count = 0
+    """How often it was rewound."""
 
 
 def pending(record: RunRecord) -> RunState:
@@ -143,8 +168,12 @@ def index_metadata(state: RunState) -> dict[str, str]:
         "updated": state.updated_at,
         "items_total": str(state.items_total),
         "items_done": str(state.items_done),
+        "items_failed": str(state.items_failed),
         "source": state.source.kind,
+        "tenant": state.source.tenant or "",
         "lane": state.lane or "",
+        "deadline": "" if state.deadline_s is None else f"{state.deadline_s:g}",
+        "suspended": state.suspended_at or "",
     }
 
 
@@ -156,20 +185,31 @@ def listed_state(run_id: str, metadata: Mapping[str, str]) -> RunState:
     facts: dict[str, Json] = {
         "run_id": run_id,
         "status": metadata.get("status"),
-        "source": {"kind": metadata.get("source")},
+        "source": {"kind": metadata.get("source"), "tenant": metadata.get("tenant") or None},
         "created_at": metadata.get("created"),
         "updated_at": metadata.get("updated"),
         "workload": metadata.get("workload") or None,
         "lane": metadata.get("lane") or None,
+        "suspended_at": metadata.get("suspended") or None,
+        "deadline_s": _positive(metadata.get("deadline", "")),
     }
     counts: dict[str, Json] = {
-        name: int(metadata[name]) for name in ("items_total", "items_done") if metadata.get(name, "").isdecimal()
+        name: int(metadata[name])
+        for name in ("items_total", "items_done", "items_failed")
+        if metadata.get(name, "").isdecimal()
     }
     return decode(RunState, facts | counts)
+
+
+def _positive(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"\d+(\.\d+)?(e\+?\d{1,2})?", text) else None
 
 
 def stage_seconds(stages: tuple[StageTime, ...], until: str) -> dict[str, float]:
     """Seconds spent in each status, the last one lasting until `until`; 0 where two machines' clocks disagree."""
     moments = [datetime.fromisoformat(at) for at in (*(stage.at for stage in stages), until)]
     spans = (max(0.0, (end - start).total_seconds()) for start, end in pairwise(moments))
-    return {stage.status.value: span for stage, span in zip(stages, spans, strict=True)}
+    seconds: dict[str, float] = {}
+    for stage, span in zip(stages, spans, strict=True):  # a run that was rewound has been in a status before
+        seconds[stage.status.value] = seconds.get(stage.status.value, 0.0) + span
+    return seconds

@@ -50,6 +50,18 @@ class WorkerFacts(Contract):
     memory_format: str | None = None
 
 
+class PieceResult(Contract):
+    """How a piece of a divided shard ended."""
+
+    first_item: Count
+    items: Count
+    outcome: Outcome
+    """Done or failed."""
+    part: PartRef | None = None
+    failure: Failure | None = None
+    metrics: dict[str, Json] = {}
+
+
 class Verdict(Stored):
     """`verdicts/000042.json`. First writer wins; whoever comes second discards its own work."""
 
@@ -72,3 +84,9 @@ class Verdict(Stored):
     items: tuple[ItemTiming, ...] = ()
     metrics: dict[str, Json] = {}
     """The workload's own measurements of this shard, such as temporal flicker."""
+    scored_for: RunId | None = None
+    """The run that paid for this work, where it is another one: a replay keeps the good results of the first run."""
+    items_kept: Count = 0
+    """Of `items_done`, those that another run paid for."""
+    pieces: tuple[PieceResult, ...] = ()
+    """Of a shard that was divided (outcome split): its pieces in order, without gap or overlap."""

@@ -16,10 +16,10 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, runtime_checkable
 from dropscore.contracts.base import Contract, Json
 from dropscore.contracts.failures import Failure
 from dropscore.contracts.package import ModelPackage
-from dropscore.contracts.plan import InputSummary, PlanIndex, ShardSpec
+from dropscore.contracts.plan import InputSummary, Piece, PlanIndex, ShardSpec
 from dropscore.contracts.receipt import OutputFile
 from dropscore.contracts.request import InputRef
-from dropscore.contracts.verdict import Verdict
+from dropscore.contracts.verdict import PieceResult
 
 if TYPE_CHECKING:
     import torch
@@ -202,25 +202,37 @@ class Scoring(Protocol):
         """Build the scorer on the device. Called once for each model in the cache, never for each shard."""
 
     def open_source(self, shard: ShardSpec, options: WorkloadOptions, inputs: InputFiles) -> Iterator[Item]:
-        """Decode a shard's items in order. Bad items raise `FailedError` with `item` set."""
+        """Decode a shard's items in order.
+
+        A bad item raises `FailedError` with `item` set, several that fall together with `last_item` set too. Bad
+        input without an item means that all of the shard is bad: it is not looked for the guilty item then.
+        """
 
     def open_sink(self, shard: ShardSpec, options: WorkloadOptions) -> Sink:
         """Start the part of a shard."""
 
 
+type Narrow = Callable[[ShardSpec, Piece, WorkloadOptions, InputFiles], ShardSpec]
+"""The function named by `WorkloadDefinition.narrow`: the shard of these items only."""
+
+
 class Parts(Protocol):
     """Parts and verdicts of a run, for the stitcher."""
 
-    def verdict(self, shard_id: int) -> Verdict:
-        """The verdict of a shard."""
+    def verdict(self, shard: ShardSpec) -> PieceResult:
+        """How one of `StitchRequest.shards` ended: done or failed."""
 
-    def open(self, shard_id: int) -> Binary:
-        """The part of a shard whose outcome is done, its digest checked."""
+    def open(self, shard: ShardSpec) -> Binary:
+        """The part of one that is done, its digest checked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StitchRequest:
-    """What a stitcher gets. It writes its output files below `folder`."""
+    """What a stitcher gets. It writes its output files below `folder`.
+
+    `shards` gives the plan's shards in the order of their items. One that was divided comes as its pieces, each a
+    spec of the same `shard_id` with its own items and work.
+    """
 
     run_id: str
     options: WorkloadOptions
@@ -263,6 +275,9 @@ class WorkloadDefinition:
         planner: a function `(PlanRequest) -> Plan`.
         scoring: a `Scoring` object.
         stitcher: a function `(StitchRequest) -> Stitched`.
+        narrow: a function `(ShardSpec, Piece, WorkloadOptions, InputFiles) -> ShardSpec`, which describes some of a
+            shard's items as a shard of the same id, with the `work` for just these. Worker and stitcher call it.
+            Without one a shard is not divided: an item that cannot be scored takes its whole shard along.
     """
 
     name: str
@@ -271,5 +286,6 @@ class WorkloadDefinition:
     planner: str
     scoring: str
     stitcher: str
+    narrow: str | None = None
     input_kinds: tuple[str, ...] = ()
     """File suffixes this workload reads, for messages and pickers."""

@@ -18,6 +18,7 @@ STYLE_TRANSFER = WorkloadDefinition(
     planner="dropscore.workloads.style_transfer.plan:plan",
     scoring="dropscore.workloads.style_transfer.score:SCORING",
     stitcher="dropscore.workloads.style_transfer.stitch:stitch",
+    narrow="dropscore.workloads.style_transfer.narrow:narrow",
     input_kinds=(".mp4", ".mov", ".mkv", ".avi", ".webm", ".jpg", ".jpeg", ".png"),
 )
 

@@ -4,6 +4,7 @@ The task hub itself is all in memory. Its instances start again from the beginni
 first input; they find what they had done in storage, which is the truth.
 """
 
+import logging
 from collections import deque
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,8 @@ KEPT_HISTORIES = 200
 """Ended top-level instances whose history and children are kept; of older ones only how they ended."""
 
 _STATUS = "ORCHESTRATION_STATUS_"
+
+_LOG = logging.getLogger(__name__)
 
 
 class DurableBackend(TaskHub):
@@ -153,9 +156,16 @@ class DurableBackend(TaskHub):
             at=(instance.completed_at or datetime.now(UTC)).isoformat(),
         )
         self._journal.ended(instance.instance_id, end)
+        longest = self._longest_of(instance.instance_id)
+        _LOG.info("%s ended: %s. Its longest history had %d events.", instance.instance_id, end.status, longest)
         self._ended.append(instance.instance_id)
         while len(self._ended) > KEPT_HISTORIES:
             self._drop_history(self._ended.popleft())
+
+    def _longest_of(self, instance_id: str) -> int:
+        """Events in the longest history of an instance and of all it has started; forgotten with that."""
+        below = (self._longest_of(child) for child in self._children.get(instance_id, ()))
+        return max(self._longest.pop(instance_id, 0), *below, 0)
 
     def _drop_history(self, instance_id: str) -> None:
         for child in self._family(instance_id):

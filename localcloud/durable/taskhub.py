@@ -69,6 +69,8 @@ class TaskHub(InMemoryOrchestrationBackend):
         """The completion token from which on the present execution of an instance counts; tokens only grow."""
         self._parents: dict[str, _Parent] = {}
         self._asked_again: set[str] = set()
+        self._longest: dict[str, int] = {}
+        """Events in the longest history that each instance has had."""
 
     def start(self) -> str:
         """Listen on a free loopback port and return the address as `host:port`."""
@@ -111,6 +113,8 @@ class TaskHub(InMemoryOrchestrationBackend):
         if instance.history and not events[0].HasField("orchestratorStarted"):
             events.insert(0, helpers.new_orchestrator_started_event(datetime.now(UTC)))
         instance.dispatched_events = events
+        length = len(instance.history) + len(events)
+        self._longest[instance.instance_id] = max(length, self._longest.get(instance.instance_id, 0))
         self._orchestration_in_flight.add(instance.instance_id)
         turn = pb.OrchestratorRequest(instanceId=instance.instance_id, pastEvents=instance.history, newEvents=events)
         return pb.WorkItem(completionToken=str(instance.completion_token), orchestratorRequest=turn)

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from localcloud.weather.spec import VARIABLE
+
 _OWN_INTERPRETER = frozenset({"python", "python3"})
 _PASSED_ON = frozenset(
     {"HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONUTF8", "LD_LIBRARY_PATH"}
-)
+) | {VARIABLE}
 _PASSED_ON_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "SSL_CERT_")
 
 

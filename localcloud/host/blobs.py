@@ -21,6 +21,7 @@ from localcloud.host.queues import send_text
 from localcloud.host.receipts import Receipts
 from localcloud.host.runtime import Datum, datum
 from localcloud.host.storage import Connections
+from localcloud.weather.events import Loses
 
 POISON_QUEUE = "webjobs-blobtrigger-poison"
 CONTENT_LIMIT_BYTES = 8 << 20
@@ -55,6 +56,7 @@ class BlobListener:
     parallel: asyncio.Semaphore
     receipts: Receipts
     connections: Connections
+    loses: Loses
     poll_s: float = POLL_S
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _again: dict[str, bool] = field(default_factory=dict)
@@ -82,6 +84,14 @@ class BlobListener:
             except AzureError as error:
                 _LOG.warning("The container %s could not be listed: %s", self.pattern.container, error)
                 await asyncio.sleep(FAULT_PAUSE_S)
+
+    async def deliver(self, name: str) -> bool:
+        """Call the function with a blob that an event was delivered about, whatever was done before: events may come
+        more than once, and then so do the calls. False: it failed, and is worth another delivery.
+        """
+        async with self.parallel:
+            download = await self.connections.call(lambda: self._download(name))
+            return download is None or await self._call(name, download)
 
     async def drain(self, limit_s: float) -> None:
         """Wait until no blob is being handled, or `limit_s` is over."""
@@ -125,9 +135,19 @@ class BlobListener:
         download = await self.connections.call(lambda: self._download(name))
         if download is None:
             return True
-        etag = _plain(download.properties.etag)
-        if self.receipts.is_settled(self.function.name, name, etag):
+        if self.receipts.is_settled(self.function.name, name, _plain(download.properties.etag)):
             return True
+        if self.loses(name):
+            self.receipts.settle(self.function.name, name, _plain(download.properties.etag))
+            return True
+        if await self._call(name, download):
+            return True
+        await asyncio.sleep(RETRY_S)
+        return False
+
+    async def _call(self, name: str, download: Download) -> bool:
+        """Call the function; says whether it did its work or was given up."""
+        etag = _plain(download.properties.etag)
         tokens = self.pattern.match(name) or {}
         outcome = await self.app.invoke_logged(
             self.function,
@@ -139,7 +159,6 @@ class BlobListener:
             self.receipts.settle(self.function.name, name, etag)
             return True
         if self.receipts.fail(self.function.name, name, etag) < self.poison_threshold:
-            await asyncio.sleep(RETRY_S)
             return False
         await self._to_poison(name, download.properties)
         return True

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -27,6 +28,21 @@ READING = ("GET", "HEAD", "OPTIONS")
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 # A page on the web can make a browser call loopback under a name of its own; only these names are answered.
 HOST_NAMES = ("127.0.0.1", "localhost")
+
+
+class _Rest(Convertor[str]):
+    """All that follows, whatever characters it has; Starlette's own `path` ends at a line break."""
+
+    regex = r"(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("rest", _Rest())
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -67,9 +83,13 @@ def described(routes: Sequence[HttpRoute], base_url: str) -> list[str]:
     return [f"{route.function.name}: [{','.join(route.methods)}] {base_url}{route.path}" for route in routes]
 
 
-def server(app: FunctionApp, routes: Sequence[HttpRoute], *, keys: Mapping[str, str] | None) -> Starlette:
-    """The web server of an app. `keys` (by name, `master` among them) are asked for; None asks for none."""
-    listed = [Route("/admin/host/status", _status, methods=["GET"])]
+def server(
+    app: FunctionApp, routes: Sequence[HttpRoute], *, keys: Mapping[str, str] | None, own: Sequence[Route] = ()
+) -> Starlette:
+    """The web server of an app. `keys` (by name, `master` among them) are asked for; None asks for none. `own` are
+    further addresses of the host itself.
+    """
+    listed = [Route("/admin/host/status", _status, methods=["GET"]), *own]
     for route in routes:
         endpoint, methods = _endpoint(app, route, keys), list(route.methods)
         listed.extend(Route(path, endpoint, methods=methods) for path in starlette_paths(route.path))
@@ -88,7 +108,7 @@ def starlette_paths(path: str) -> list[str]:
     kinds = {None: "str", "int": "int", "guid": "uuid", "alpha": "str", "long": "int"}
     if constraint not in kinds:
         raise ConfigError(f"The route {path!r} has the constraint {constraint!r}, which this host does not serve.")
-    kind = "path" if rest else kinds[constraint]
+    kind = "rest" if rest else kinds[constraint]
     before, after = path[: found.start()], path[found.end() :]
     paths = [f"{before}{{{name}:{kind}}}{following}" for following in starlette_paths(after)]
     return [*paths, before.rstrip("/") or "/"] if optional or rest else paths
@@ -116,7 +136,11 @@ def _endpoint(app: FunctionApp, route: HttpRoute, keys: Mapping[str, str] | None
 
 
 def _from_here(request: Request) -> bool:
-    """Whether no web page of another site makes this request: browsers name the page's site as the origin."""
+    """Whether no web page of another site makes this request: browsers name the page's site as the origin, or say that
+    it is the very one where a page keeps its address to itself.
+    """
+    if request.headers.get("sec-fetch-site") == "same-origin":
+        return True
     origin = request.headers.get("origin")
     return origin is None or urlsplit(origin).hostname in HOST_NAMES
 

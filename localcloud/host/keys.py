@@ -4,6 +4,9 @@ import json
 import secrets
 from pathlib import Path
 
+KEYS_FILE = "keys.json"
+"""Its name in the host's folder."""
+
 
 def function_keys(path: Path) -> dict[str, str]:
     """The keys `master` and `default`, made at random on first use and readable by their owner alone."""

@@ -17,6 +17,7 @@ from localcloud.host.queues import QueueListener
 from localcloud.host.receipts import Receipts
 from localcloud.host.storage import Connections
 from localcloud.host.timers import TimerListener
+from localcloud.weather.events import lost_events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,7 @@ def _add_blob(
         parallel=asyncio.Semaphore(host_json.max_degree_of_parallelism),
         receipts=receipts,
         connections=connections,
+        loses=lost_events(connections.settings),
     )
     made.blobs.append(listener)
     made.events.blobs[account_of(poison), pattern.container] = listener.wake

@@ -24,6 +24,7 @@ from localcloud.host.pump import DurablePump
 from localcloud.host.queues import LEASE_S
 from localcloud.host.receipts import Receipts
 from localcloud.host.storage import Connections
+from localcloud.host.webhooks import BlobWebhook
 from localcloud.locks import exclusive
 
 HOST = "127.0.0.1"
@@ -88,8 +89,9 @@ async def _serve(
         if options.events_url is not None:
             listeners.events.follow(options.events_url)
         routes = http.http_routes(app, host_json.route_prefix)
-        asked = keys.function_keys(options.state / "keys.json") if options.ask_keys else None
-        web = _web_server(http.server(app, routes, keys=asked))
+        asked = keys.function_keys(options.state / keys.KEYS_FILE) if options.ask_keys else None
+        webhook = BlobWebhook(listeners=listeners.blobs, keys=asked)
+        web = _web_server(http.server(app, routes, keys=asked, own=(webhook.route,)))
         for line in (*http.described(routes, f"http://{HOST}:{port}"), *listeners.described):
             say(line)
         async with asyncio.TaskGroup() as tasks:

@@ -7,15 +7,22 @@ LIBRARY = "dropscore"
 ARROWS = {
     "dropscore": set(),
     "dropscore.contracts": set(),
+    "dropscore.quantities": set(),
     "dropscore.workloads": {"dropscore.contracts"},
     "dropscore.models": {"dropscore.contracts"},
     "dropscore.cloud": {"dropscore.contracts"},
-    "dropscore.api": {"dropscore.contracts", "dropscore.cloud"},
+    "dropscore.api": {"dropscore.contracts", "dropscore.cloud", "dropscore.quantities"},
     "dropscore.cli": {"dropscore.contracts", "dropscore.cloud", "dropscore.models", "dropscore.workloads"},
     "orchestrations": {"dropscore.contracts"},
     "activities": {"dropscore.contracts", "dropscore.cloud", "dropscore.workloads"},
     "gpu_worker": {"dropscore.contracts", "dropscore.cloud", "dropscore.workloads", "dropscore.models"},
-    "cpu_worker": {"dropscore.contracts", "dropscore.cloud", "dropscore.workloads", "dropscore.models"},
+    "cpu_worker": {
+        "dropscore.contracts",
+        "dropscore.cloud",
+        "dropscore.workloads",
+        "dropscore.models",
+        "dropscore.quantities",
+    },
     "function_app": {"dropscore.contracts", "dropscore.cloud", "dropscore.api", "orchestrations", "activities"},
 }
 """What each room may know besides itself. `localcloud` stands outside: it may know all, and nobody knows it."""

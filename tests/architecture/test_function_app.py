@@ -12,14 +12,16 @@ from source import ROOT
 from activities.catalogue import Catalogue
 from activities.ports import Ports
 from activities.registered import activities
+from dropscore.api.app import open_operations
+from dropscore.api.operations import BASE
 from dropscore.cloud.memory import memory_cloud
-from dropscore.cloud.settings import TaskEnvironment
+from dropscore.cloud.settings import SWEEP_SCHEDULE, TaskEnvironment
 from dropscore.contracts.names import ActivityName, ContainerName, OrchestratorName, QueueName
 
 IMPORT_CPU_S = 1.0
 IMPORT_MIB = 120
 BUILT_IN = {"BuiltIn__HttpActivity", "BuiltIn__HttpPollOrchestrator"}
-TRIGGERS = {"on_trigger", "on_trigger_poison", "on_run_event", "http"}
+TRIGGERS = {"on_trigger", "on_trigger_poison", "on_run_event", "on_webhook", "on_sweep", "http"}
 HEAVY = ("torch", "torchvision", "numpy", "av", "PIL", "safetensors", "skimage", "scipy")
 LATE = ("azure.storage", "azure.batch", "azure.mgmt", "azure.identity", "dropscore.workloads.style_transfer")
 
@@ -74,7 +76,21 @@ def test_importing_the_app_is_quick_and_small(probed: dict[str, Any]) -> None:
 
 
 def test_every_name_of_the_contracts_is_a_function(probed: dict[str, Any]) -> None:
-    assert set(probed["functions"]) == BUILT_IN | TRIGGERS | set(ActivityName) | set(OrchestratorName)
+    opened = {f"http_{operation.id}" for operation in open_operations()}
+    assert set(probed["functions"]) == BUILT_IN | TRIGGERS | opened | set(ActivityName) | set(OrchestratorName)
+
+
+def test_only_what_is_open_is_served_without_a_key(probed: dict[str, Any]) -> None:
+    levels = {
+        binding["route"]: binding["authLevel"].lower()
+        for function in probed["functions"].values()
+        for binding in function
+        if binding["type"] == "httpTrigger"
+    }
+    assert levels == {
+        "{*route}": "function",
+        **{f"{BASE}{operation.path}".lstrip("/"): "anonymous" for operation in open_operations()},
+    }
 
 
 def test_triggers_are_bound_to_their_accounts(probed: dict[str, Any]) -> None:
@@ -89,8 +105,18 @@ def test_triggers_are_bound_to_their_accounts(probed: dict[str, Any]) -> None:
         ("blobTrigger", f"{ContainerName.TRIGGERS}/{{name}}", "DataStorage"),
         ("queueTrigger", str(QueueName.BLOB_TRIGGER_POISON), "DataStorage"),
         ("queueTrigger", str(QueueName.RUN_EVENTS), "SystemStorage"),
+        ("queueTrigger", str(QueueName.WEBHOOKS), "SystemStorage"),
         ("httpTrigger", "{*route}", None),
+        *(("httpTrigger", f"{BASE}{operation.path}".lstrip("/"), None) for operation in open_operations()),
     }
+
+
+def test_sweep_follows_a_schedule_that_is_a_setting(probed: dict[str, Any]) -> None:
+    (timer,) = [binding for binding in probed["functions"]["on_sweep"] if binding["type"] == "timerTrigger"]
+    assert timer["schedule"] == "%SweepSchedule%"
+    assert not timer.get("runOnStartup")
+    example = json.loads(Path(ROOT / "local.settings.example.json").read_text("utf-8"))["Values"]
+    assert example["SweepSchedule"] == SWEEP_SCHEDULE
 
 
 def test_blob_trigger_is_told_by_event_grid(probed: dict[str, Any]) -> None:
@@ -99,7 +125,9 @@ def test_blob_trigger_is_told_by_event_grid(probed: dict[str, Any]) -> None:
 
 
 def test_connections_of_the_bindings_are_those_of_the_settings(probed: dict[str, Any]) -> None:
-    account = {QueueName.BLOB_TRIGGER_POISON: "DataStorage", QueueName.RUN_EVENTS: "SystemStorage"}
+    account = {QueueName.BLOB_TRIGGER_POISON: "DataStorage"} | dict.fromkeys(
+        (QueueName.RUN_EVENTS, QueueName.WEBHOOKS), "SystemStorage"
+    )
     for queue, connection in account.items():
         assert connection.lower().startswith(queue.account.value)
 
@@ -120,7 +148,7 @@ def test_activities_are_methods_of_their_names() -> None:
 
 def test_host_settings_keep_what_the_code_relies_on() -> None:
     host = json.loads(Path(ROOT / "host.json").read_text("utf-8"))
-    assert host["extensions"]["http"]["routePrefix"] == "api"
+    assert host["extensions"]["http"]["routePrefix"] == ""
     assert host["extensions"]["queues"]["messageEncoding"] == "base64"
     assert host["extensions"]["queues"]["maxDequeueCount"] == host["extensions"]["blobs"]["poisonBlobThreshold"] == 5
     assert host["extensionBundle"]["id"].endswith(".Preview")

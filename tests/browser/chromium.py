@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -57,13 +58,17 @@ class Tab:
 
     def show(self, file: Path, *, width: int = 1200, height: int = 900, dark: bool = False) -> None:
         """Open a file and wait until it is loaded."""
+        self.open(file.as_uri(), width=width, height=height, dark=dark)
+
+    def open(self, url: str, *, width: int = 1200, height: int = 900, dark: bool = False) -> None:
+        """Open an address and wait until it is loaded."""
         scheme = "dark" if dark else "light"
         self.command(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
         )
         self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.events.clear()
-        self.command("Page.navigate", url=file.as_uri())
+        self.command("Page.navigate", url=url)
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self.events.append(self._receive())
 
@@ -72,6 +77,14 @@ class Tab:
         answer = self.command("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def until(self, expression: str, *, within_s: float = 10.0) -> float:
+        """Ask again and again until an expression is true; returns the seconds it took."""
+        began = time.monotonic()
+        while not self.ask(f"Boolean({expression})"):
+            assert time.monotonic() - began < within_s, f"not within {within_s} s: {expression}"
+            time.sleep(0.02)
+        return time.monotonic() - began
 
     def seen(self, method: str) -> list[dict[str, Any]]:
         """What came of one kind of event since the page was opened."""

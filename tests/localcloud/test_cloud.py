@@ -105,6 +105,7 @@ def test_a_dropped_file_calls_the_function(cloud, wait_until):
         wait_until(lambda: cloud.notes.all("blob", name="triggers/a.json"))
 
 
+@pytest.mark.fault(56)
 def test_what_holds_keys_is_readable_by_its_owner_alone(cloud):
     for path in (cloud.home.cloud_file, cloud.home.settings_file, cloud.home.root / "batch-key"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600

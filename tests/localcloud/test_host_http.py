@@ -49,10 +49,12 @@ def test_a_path_outside_the_prefix_is_not_found(host):
     assert host.http.get(f"{host.url}/elsewhere").status_code == 404
 
 
+@pytest.mark.fault(66)
 def test_a_name_that_is_not_loopback_is_refused(host):
     assert host.http.get(f"{host.url}/api/nothing", headers={"Host": "evil.example"}).status_code == 400
 
 
+@pytest.mark.fault(66)
 @pytest.mark.parametrize(
     ("origin", "status"), [("https://evil.example", 403), ("null", 403), ("http://localhost:3000", 200)]
 )
@@ -71,6 +73,7 @@ def test_the_opening_lists_functions_like_func_start(host):
     assert "on_timer: timerTrigger 0 0 0 1 1 *" in host.opening
 
 
+@pytest.mark.fault(66)
 def test_keys_are_asked_for_where_told_so(azurite, tmp_path):
     with running_host(tmp_path, azurite, events=False, arguments=("--enable-auth",)) as host:
         keys = json.loads((tmp_path / "state" / "keys.json").read_text())

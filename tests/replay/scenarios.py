@@ -6,6 +6,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from driving import Drive, drive
 from worlds import POLICY, RUN, Containers, Shards, run_world
@@ -24,6 +25,7 @@ from dropscore.contracts.orchestration import (
 )
 from dropscore.contracts.request import RunPolicy
 
+USUAL = RunPolicy().model_dump(mode="json")
 GOLDEN = Path(__file__).parent / "golden"
 RUNNING, WAITING, FAILED = ContainerPhase.RUNNING, ContainerPhase.WAITING, ContainerPhase.FAILED
 
@@ -86,6 +88,16 @@ def lost_shards() -> Drive:
     return drive("score_shards", scoring(4), shards.world())
 
 
+def suspended_shards() -> Drive:
+    shards = Shards(shards=4, pace_s=0.1, suspended_s=(0.2, 30.0))
+    return drive("score_shards", scoring(4), shards.world(nudges_at_s=(30.0,)))
+
+
+def suspended_container() -> Drive:
+    containers = Containers(attempts=[[RUNNING]], product_after=(1, RUNNING), suspended_s=(0.0, 12.0))
+    return drive("run_container", ContainerRun(run_id=RUN, role=Role.STITCH, policy=POLICY), containers.world())
+
+
 def scoring(shards: int, policy: RunPolicy = POLICY) -> ScoreShards:
     """The order to score `shards` shards of 10 items."""
     return ScoreShards(run_id=RUN, lane=Lane.NORMAL, policy=policy, shards=shards, items=10 * shards)
@@ -105,14 +117,27 @@ SCENARIOS: dict[str, Callable[[], Drive]] = {
         few_shards,
         shards_in_pages,
         lost_shards,
+        suspended_shards,
+        suspended_container,
     )
 }
 
 
 def text_of(done: Drive) -> str:
-    """A decision log as it is committed: one decision a line."""
-    lines = ",\n ".join(json.dumps(entry, sort_keys=True) for entry in [*done.log, ["return", "return", done.result]])
+    """A decision log as it is committed: one decision a line. Of a policy it tells what is not usual, so that a new
+    setting is no change of every story.
+    """
+    entries = [*done.log, ["return", "return", done.result]]
+    lines = ",\n ".join(json.dumps(_told(entry), sort_keys=True) for entry in entries)
     return f"[{lines}]\n"
+
+
+def _told(entry: list[Any]) -> list[Any]:
+    kind, name, payload = entry
+    if isinstance(payload, dict) and "policy" in payload:
+        unusual = {key: value for key, value in payload["policy"].items() if value != USUAL[key]}
+        payload = payload | {"policy": unusual}
+    return [kind, name, payload]
 
 
 if __name__ == "__main__":

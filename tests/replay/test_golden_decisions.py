@@ -4,6 +4,7 @@ import pytest
 from scenarios import GOLDEN, SCENARIOS, text_of
 
 
+@pytest.mark.fault(39)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_decisions_are_those_committed(name: str) -> None:
     assert text_of(SCENARIOS[name]()) == (GOLDEN / f"{name}.json").read_text("utf-8")

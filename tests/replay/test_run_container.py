@@ -1,7 +1,10 @@
+from typing import Any
+
 import pytest
 from driving import Drive, drive, result_of
 from worlds import RUN, Containers
 
+from dropscore.contracts.base import Contract
 from dropscore.contracts.errors import TransientCloudError
 from dropscore.contracts.failures import Code, failure
 from dropscore.contracts.names import Role
@@ -43,6 +46,7 @@ def test_container_found_running_is_not_started_again() -> None:
     assert end_of(done).ok
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("ending", [FAILED, SUCCEEDED, MISSING])
 def test_attempt_without_product_is_removed_before_the_next_one_begins(ending: ContainerPhase) -> None:
     containers = Containers(attempts=[[RUNNING, ending], [RUNNING]], product_after=(2, RUNNING))
@@ -52,6 +56,7 @@ def test_attempt_without_product_is_removed_before_the_next_one_begins(ending: C
     assert containers.removed == [1, 2]
 
 
+@pytest.mark.fault(30)
 def test_last_attempt_names_exit_code_and_attempts() -> None:
     containers = Containers(attempts=[[FAILED]] * 3)
     end = end_of(run(containers))
@@ -70,6 +75,7 @@ def test_failure_that_the_container_wrote_down_is_not_tried_again() -> None:
     assert done.count("start_container") == 1
 
 
+@pytest.mark.fault(29)
 def test_container_over_its_deadline_is_given_up_and_tried_again() -> None:
     policy = RunPolicy(container_deadline_s=5.0, container_attempts=2)
     done = run(Containers(attempts=[[RUNNING]] * 2), policy)
@@ -114,6 +120,26 @@ def test_storm_of_nudges_stays_within_the_history_of_a_generation() -> None:
     assert done.most_events <= 300
 
 
+@pytest.mark.fault(24)
+@pytest.mark.parametrize("name", ["start_container", "check_container", "remove_container"])
+def test_outage_of_ten_minutes_at_any_step_is_survived(name: str) -> None:
+    world = Containers(attempts=[[RUNNING]], product_at_s=700.0).world()
+
+    def gone(told: dict[str, Any], at: float) -> Contract:
+        if at < 600.0:
+            raise TransientCloudError("no answer")
+        return world.answers[name](told, at)
+
+    done = drive(
+        "run_container",
+        ContainerRun(run_id=RUN, role=Role.PLAN, policy=RunPolicy()),
+        type(world)(answers={**world.answers, name: gone}),
+    )
+    assert end_of(done).ok
+    assert done.most_events <= 300
+
+
+@pytest.mark.fault(29)
 def test_step_that_fails_for_good_is_an_end_with_the_container_removed() -> None:
     containers = Containers(attempts=[[RUNNING]])
     world = containers.world()

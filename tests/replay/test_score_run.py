@@ -1,8 +1,11 @@
+from typing import Any
+
 import pytest
 from driving import Drive, drive, result_of
-from worlds import RUN, run_world
+from worlds import POLICY, RUN, finished, run_world
 
-from dropscore.contracts.errors import AccessDeniedError, TransientCloudError
+from dropscore.contracts.base import Contract
+from dropscore.contracts.errors import AccessDeniedError, ContainerGoneError, TransientCloudError
 from dropscore.contracts.failures import Code, failure
 from dropscore.contracts.names import Role
 from dropscore.contracts.orchestration import (
@@ -14,6 +17,7 @@ from dropscore.contracts.orchestration import (
     RunRef,
     ScoreEnd,
 )
+from dropscore.contracts.request import RunPolicy
 from dropscore.contracts.run import RunStatus
 
 
@@ -45,6 +49,7 @@ def test_shards_get_the_lane_and_policy_of_the_admission() -> None:
     assert (order["lane"], order["policy"]["stall_s"], order["shards"], order["items"]) == ("urgent", 10.0, 3, 30)
 
 
+@pytest.mark.fault(10)
 def test_refused_request_ends_rejected_without_a_container() -> None:
     why = failure(Code.OPTION_INVALID, field="options.steps")
     done = run(admit=lambda _, at: Admission(run_id=RUN, failure=why))
@@ -120,9 +125,30 @@ def test_finish_that_fails_still_returns_the_end_and_cleans_up() -> None:
     assert done.calls()[-1] == "clean_up"
 
 
-@pytest.mark.parametrize("name", ["admit", "finish", "clean_up"])
-def test_first_and_last_steps_are_tried_many_times_while_storage_does_not_answer(name: str) -> None:
-    assert run(**{name: boom}).count(name) == 6
+STEPS = ["admit", "record_status", "read_plan", "finish", "clean_up"]
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize("name", STEPS)
+def test_outage_of_ten_minutes_at_any_step_is_survived(name: str) -> None:
+    def gone(told: dict[str, Any], at: float) -> Contract:
+        if at < 600.0:
+            raise TransientCloudError("no answer")
+        return run_world().answers[name](told, at)
+
+    done = run(**{name: gone})
+    assert end_of(done).status is RunStatus.SUCCEEDED
+    assert end_of(done).failure is None
+    assert 600.0 < done.elapsed_s < 640.0
+    assert done.most_events <= 300
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize("name", STEPS)
+def test_patience_with_a_storage_that_never_answers_ends(name: str) -> None:
+    done = run(**{name: boom})
+    assert POLICY.patience_s <= done.elapsed_s < 3 * POLICY.patience_s + 100
+    assert done.calls()[-1] == "clean_up"
 
 
 def test_first_step_that_fails_otherwise_is_not_tried_for_minutes() -> None:
@@ -152,6 +178,26 @@ def test_missing_items_are_declared_as_gaps(others: dict[str, object]) -> None:
     assert end_of(run(**others)).status is RunStatus.SUCCEEDED_WITH_GAPS
 
 
+@pytest.mark.parametrize(
+    ("policy", "code"),
+    [
+        ({"tolerate_items": 2}, Code.TOO_MANY_FAILED),
+        ({"tolerate_percent": 9.9}, Code.TOO_MANY_FAILED),
+        ({"tolerate_items": 3, "tolerate_percent": 10.0}, None),
+    ],
+)
+def test_more_failed_items_than_tolerated_end_the_run(policy: dict[str, float], code: Code | None) -> None:
+    strict = RunPolicy(**policy)  # type: ignore[arg-type]
+    end = end_of(
+        run(
+            admit=lambda _, at: Admission(run_id=RUN, policy=strict),
+            score_shards=lambda _, at: ScoreEnd(items_done=27, items_failed=3),
+        )
+    )
+    assert (end.failure.code if end.failure else None) is code
+    assert end.status is (RunStatus.SUCCEEDED_WITH_GAPS if code is None else RunStatus.FAILED)
+
+
 def test_long_clean_up_continues_as_new_and_goes_on_from_the_end() -> None:
     steps = 0
 
@@ -167,3 +213,18 @@ def test_long_clean_up_continues_as_new_and_goes_on_from_the_end() -> None:
     assert (done.generations, steps) == (3, 50)
     assert done.calls().count("run_container") == 2
     assert done.most_events <= 300
+
+
+@pytest.mark.fault(45)
+def test_run_whose_outputs_cannot_be_published_ends_failed_with_the_reason() -> None:
+    def finish(told: dict[str, Any], at: float) -> RunEnd:
+        if told["status"] == "succeeded":
+            raise ContainerGoneError("the container outputs does not exist")
+        return finished(told)
+
+    done = drive("score_run", RunRef(run_id=RUN), run_world(finish=finish))
+    end = result_of(RunEnd, done)
+    assert end.failure is not None
+    assert (end.status, end.failure.code) == (RunStatus.FAILED, Code.STORAGE_GONE)
+    assert [told["status"] for told in done.inputs("finish")] == ["succeeded", "failed"]
+    assert done.inputs("clean_up")[0]["status"] == "failed"

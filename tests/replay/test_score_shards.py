@@ -1,8 +1,11 @@
+from typing import Any
+
 import pytest
 from driving import Drive, drive, result_of
 from scenarios import scoring
 from worlds import POLICY, Shards
 
+from dropscore.contracts.base import Contract
 from dropscore.contracts.errors import TransientCloudError
 from dropscore.contracts.failures import Code
 from dropscore.contracts.orchestration import Enqueued, ScoreEnd
@@ -103,6 +106,7 @@ def test_run_without_progress_ends_stalled() -> None:
     assert "4 of 4 shards are left" in end.failure.message
 
 
+@pytest.mark.fault(32)
 def test_run_without_workers_says_why_none_came() -> None:
     end = end_of(run(Shards(shards=4, running=0)))
     assert end.failure is not None
@@ -156,6 +160,23 @@ def test_storm_of_nudges_stays_within_the_history_of_a_generation() -> None:
     assert done.most_events <= 300
 
 
+@pytest.mark.fault(24)
+@pytest.mark.parametrize("name", ["enqueue_shards", "count_verdicts", "ensure_workers", "requeue_missing"])
+def test_outage_of_ten_minutes_at_any_step_is_survived(name: str) -> None:
+    shards = Shards(shards=2000, pace_s=1.0, page=100)
+    world = shards.world()
+
+    def gone(told: dict[str, Any], at: float) -> Contract:
+        if 1.0 <= at < 601.0:
+            raise TransientCloudError("no answer")
+        return world.answers[name](told, at)
+
+    done = drive("score_shards", scoring(2000), type(world)(answers={**world.answers, name: gone}))
+    end = end_of(done)
+    assert (end.failure, end.items_done) == (None, 20_000)
+    assert done.most_events <= 300
+
+
 def test_enqueueing_that_fails_for_good_is_an_end_with_its_reason() -> None:
     def refuse(_: object, at: float) -> Enqueued:
         raise TransientCloudError("no answer")
@@ -165,3 +186,25 @@ def test_enqueueing_that_fails_for_good_is_an_end_with_its_reason() -> None:
     end = end_of(done)
     assert end.failure is not None
     assert end.failure.code is Code.STORAGE_UNAVAILABLE
+
+
+@pytest.mark.fault(50)
+def test_suspended_run_begins_nothing_until_it_is_resumed() -> None:
+    shards = Shards(shards=4, pace_s=0.1, suspended_s=(0.2, 3600.0))
+    done = run(shards, nudges_at_s=(3600.0,))
+    assert end_of(done).items_done == 40
+    assert [at for _, at in shards.again if at < 3600.0] == []
+    assert 3600.0 < done.elapsed_s < 3610.0
+
+
+def test_deadline_does_not_count_while_suspended() -> None:
+    shards = Shards(shards=4, pace_s=0.1, suspended_s=(0.2, 3600.0))
+    end = end_of(run(shards, POLICY.model_copy(update={"deadline_s": 20.0})))
+    assert (end.items_done, end.failure) == (40, None)
+
+
+def test_waiting_for_a_resumption_costs_few_looks() -> None:
+    shards = Shards(shards=4, pace_s=0.1, suspended_s=(0.2, 3600.0))
+    done = run(shards)
+    assert shards.counts < 3600 / 4
+    assert done.most_events < 300

@@ -62,6 +62,8 @@ class Containers:
     """The product appears once this attempt is seen in this phase."""
     cancelled_at_s: float = float("inf")
     failure: Failure | None = None
+    suspended_s: tuple[float, float] = (float("inf"), float("inf"))
+    """From when until when the run is suspended."""
     _ready: bool = False
     _started: dict[int, int] = field(default_factory=dict)
     removed: list[int] = field(default_factory=list)
@@ -80,6 +82,7 @@ class Containers:
             phase=phase,
             product_ready=self._ready or at >= self.product_at_s,
             cancelled=at >= self.cancelled_at_s,
+            suspended=_within(at, self.suspended_s),
             exit_code=1 if phase is ContainerPhase.FAILED else None,
             failure=self.failure if phase is ContainerPhase.FAILED else None,
         )
@@ -116,6 +119,8 @@ class Shards:
     """Shards whose messages get lost the first time."""
     failing: range = range(0)
     running: int = 1
+    suspended_s: tuple[float, float] = (float("inf"), float("inf"))
+    """From when until when the run is suspended. Workers drop what is not settled by then."""
     cancelled_at_s: float = float("inf")
     enqueued: int = 0
     again: list[tuple[int, float]] = field(default_factory=list)
@@ -146,9 +151,11 @@ class Shards:
         """Ids of the shards that have a verdict at this time."""
         if at < self.from_s or not self.running:
             return []
-        reached = self.shards if self.pace_s == 0 else int((at - self.from_s) / self.pace_s)
+        reached = self.shards if self.pace_s == 0 else int((min(at, self.suspended_s[0]) - self.from_s) / self.pace_s)
         first = [shard for shard in range(min(reached, self.enqueued)) if shard not in self.lost]
-        recovered = [shard for shard, since in self.again if shard in self.lost and at >= since + self.pace_s]
+        dropped = range(reached, self.shards) if at >= self.suspended_s[0] else range(0)
+        again = [(shard, since) for shard, since in self.again if shard in self.lost or shard in dropped]
+        recovered = [shard for shard, since in again if at >= since + self.pace_s]
         return sorted({*first, *recovered})
 
     def count(self, asked: dict[str, Any], at: float) -> VerdictCount:
@@ -168,17 +175,22 @@ class Shards:
             items_before=10 * before - failed_before,
             failed_before=failed_before,
             cancelled=at >= self.cancelled_at_s,
+            suspended=_within(at, self.suspended_s),
             queue_empty=asked["lane"] is not None and self._queue_empty(known),
         )
 
     def requeue(self, asked: dict[str, Any], at: float) -> Requeued:
-        missing = [shard for shard in range(asked["next_shard"], self.shards) if shard not in set(self.settled(at))]
+        missing = [shard for shard in range(asked["next_shard"], asked["shards"]) if shard not in set(self.settled(at))]
         sent = missing[: self.page]
         self.again += [(shard, at) for shard in sent]
-        after = self.shards if len(sent) == len(missing) else sent[-1] + 1
+        after = asked["shards"] if len(sent) == len(missing) else sent[-1] + 1
         return Requeued(shards=len(sent), next_shard=after)
 
     def _queue_empty(self, known: set[int]) -> bool:
         waiting = set(range(self.enqueued)) - known - set(self.lost)
         again = {shard for shard, _ in self.again} - known
         return not waiting and not again
+
+
+def _within(at: float, span: tuple[float, float]) -> bool:
+    return span[0] <= at < span[1]

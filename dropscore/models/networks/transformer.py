@@ -30,10 +30,14 @@ class PaddedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H * upsample / stride, W * upsample / stride)."""
+        result: Tensor = self.conv2d(self.padded(x))
+        return result
+
+    def padded(self, x: Tensor) -> Tensor:
+        """The convolution's own input: upsampled, and with its margin."""
         if self.upsample > 1:
             x = F.interpolate(x, scale_factor=self.upsample, mode="nearest")
-        result: Tensor = self.conv2d(F.pad(x, (self.margin,) * 4, mode="reflect"))
-        return result
+        return F.pad(x, (self.margin,) * 4, mode="reflect")
 
 
 class Residual(nn.Module):
@@ -118,6 +122,8 @@ class FastTransformer(nn.Module):
       intermediate picture.
     - The last convolution has three outputs and would leave most lanes of a vector unit idle. It makes blocks of
       2x2 pixels instead, twelve outputs at a time.
+    - A layer's margin is added before the layer is called, so that the picture without it is gone by then: at full
+      size each of these pictures is as large as all the rest.
     """
 
     def __init__(self, net: TransformerNet) -> None:
@@ -134,13 +140,18 @@ class FastTransformer(nn.Module):
         height, width = x.shape[-2:]
         x = pad_to_multiple(x)
         for conv, norm in zip(self.down, self.down_norms, strict=True):
-            x = _normalise(conv(x), norm).relu_()
+            assert isinstance(conv, PaddedConv)
+            x = conv.padded(x)
+            x = _normalise(conv.conv2d(x), norm).relu_()
         for block in self.residuals:
             assert isinstance(block, Residual)
             inner = _normalise(block.conv1(x), block.in1).relu_()
             x = _normalise(block.conv2(inner), block.in2).add_(x)
-        for conv, norm in zip(self.up, self.up_norms, strict=True):
-            x = _normalise(conv(x), norm).relu_()
+        for doubling, norm in zip(self.up, self.up_norms, strict=True):
+            assert isinstance(doubling, _Doubling)
+            x = doubling.padded(x)
+            x = _normalise(doubling(x), norm).relu_()
+        x = self.last.padded(x)
         result: Tensor = self.last(x)
         return result[..., :height, :width]
 
@@ -155,9 +166,13 @@ class _Doubling(nn.Module):
         self.weight = nn.Parameter(spread.reshape(taps.shape[1], taps.shape[0], 4, 4), requires_grad=False)
         self.bias = layer.conv2d.bias
 
+    def padded(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) with its margin."""
+        return F.pad(x, (1, 1, 1, 1), mode="replicate")
+
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) to (N, outputs, 2 H, 2 W)."""
-        return F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), self.weight, self.bias, stride=2, padding=3)
+        """What `padded` gives of (N, inputs, H, W), to (N, outputs, 2 H, 2 W)."""
+        return F.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=3)
 
 
 class _Blocks(nn.Module):
@@ -175,10 +190,13 @@ class _Blocks(nn.Module):
         self.bias = None if bias is None else nn.Parameter(bias.detach().repeat_interleave(4), requires_grad=False)
         self.margin = layer.margin
 
+    def padded(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) with its margin."""
+        return F.pad(x, (self.margin,) * 4, mode="reflect")
+
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) with even H and W to (N, outputs, H, W)."""
-        padded = F.pad(x, (self.margin,) * 4, mode="reflect")
-        return F.pixel_shuffle(F.conv2d(padded, self.weight, self.bias, stride=2), 2)
+        """What `padded` gives of (N, inputs, H, W) with even H and W, to (N, outputs, H, W)."""
+        return F.pixel_shuffle(F.conv2d(x, self.weight, self.bias, stride=2), 2)
 
 
 def _normalise(x: Tensor, norm: nn.Module) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-MAX_TOP_BOXES = 1_000_000
+MAX_BOXES = 1_000_000
 
 
 class Seekable(Protocol):
@@ -35,10 +35,17 @@ class Box:
 
 def top_boxes(file: Seekable, file_bytes: int) -> Iterator[Box]:
     """The boxes of a file, in order, reading their headers only. Stops at what is no box."""
-    at = 0
-    for _ in range(MAX_TOP_BOXES):
+    yield from boxes_between(file, 0, file_bytes)
+
+
+def boxes_between(file: Seekable, start: int, end: int) -> Iterator[Box]:
+    """The boxes that begin between two offsets of a file, in order, reading their headers only."""
+    at = start
+    for _ in range(MAX_BOXES):
+        if at >= end:
+            return
         file.seek(at)
-        box = _box(file.read(16), at, file_bytes)
+        box = _box(file.read(16), at, end)
         if box is None:
             return
         yield box

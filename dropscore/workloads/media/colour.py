@@ -1,7 +1,8 @@
 """From a frame's stored samples to RGB and back, with the matrix and range the file means.
 
 Both ways go through libswscale with exact rounding and full chroma interpolation: its faster path is about one
-level too dark.
+level too dark. It makes RGB in planes twice as fast as interleaved, with the same values (a level's difference here and
+there where the width is odd), so that is done where the samples lie in planes, and interleaved after.
 """
 
 from typing import Final
@@ -61,10 +62,11 @@ def frame_colour(frame: av.VideoFrame, fallback: Colour) -> Colour:
 def to_rgb(frame: av.VideoFrame, colour: Colour, size: Size) -> Pixels:
     """Convert a decoded frame to (H, W, 3) RGB uint8 of `size`, full range."""
     matrix = matrix_of(colour, size)
+    in_planes = frame.format.is_planar and not frame.format.is_rgb
     converted = frame.reformat(
         width=size.width,
         height=size.height,
-        format="rgb24",
+        format="gbrp" if in_planes else "rgb24",
         src_colorspace=matrix,
         dst_colorspace=matrix,
         src_color_range=FULL if colour.range == FULL else LIMITED,
@@ -72,7 +74,22 @@ def to_rgb(frame: av.VideoFrame, colour: Colour, size: Size) -> Pixels:
         interpolation=_TO_RGB,
         threads=1,
     )
+    if in_planes:
+        converted = _interleaved(converted, matrix)
     return np.ascontiguousarray(converted.to_ndarray(), dtype=np.uint8)
+
+
+def _interleaved(planes: av.VideoFrame, matrix: int) -> av.VideoFrame:
+    """A frame of three planes as RGB pixels, the values untouched."""
+    return planes.reformat(
+        format="rgb24",
+        src_colorspace=matrix,
+        dst_colorspace=matrix,
+        src_color_range=FULL,
+        dst_color_range=FULL,
+        interpolation=Interpolation.POINT,
+        threads=1,
+    )
 
 
 def from_rgb(pixels: Pixels, colour: Colour, size: Size, *, pixel_format: str, to: Size | None = None) -> av.VideoFrame:

@@ -1,49 +1,20 @@
-"""Decode the frames of a range, exactly those, in order, as RGB.
+"""Decode the frames of a range, exactly those, in order, as RGB."""
 
-Frames are known by the times of their packets, so that a frame which does not come out of the decoder, or comes
-out damaged, is missed and named instead of shifting all that follow.
-"""
-
-import heapq
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import av
 import numpy as np
-from av.codec.context import ThreadType
-from av.packet import Packet
-from av.stream import Discard
-from av.video.stream import VideoStream
 
 from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
 from dropscore.workloads.base import Binary
 from dropscore.workloads.media.colour import Pixels, frame_colour, to_rgb
-from dropscore.workloads.media.facts import Colour, Size
-from dropscore.workloads.media.opening import OpenVideo, open_video
-from dropscore.workloads.media.scan import STRICT_DECODING, time_of
+from dropscore.workloads.media.opening import open_video
+from dropscore.workloads.media.view import DecodeSpec, Seen, View
 
-_EARLIER_S = (0, 1, 10, 60)
-"""How much before the key frame to seek, in seconds, one after the other, until a seek lands before it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecodeSpec:
-    """Which frames to decode: those of stream `stream` shown from `from_pts` (inclusive) to `to_pts` (exclusive).
-
-    There are `frames` of them; decoding starts at the key frame shown at `key_pts`. `exact` as in `Timeline`.
-    Frames come out in `size`; `colour` holds for frames without tags of their own.
-    """
-
-    stream: int
-    key_pts: int
-    from_pts: int
-    to_pts: int
-    frames: int
-    exact: bool
-    size: Size
-    colour: Colour
+__all__ = ["DecodeSpec", "Decoded", "RangeTimes", "decode_range", "decode_repaired", "range_times"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,151 +27,99 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """A frame that came out, or (None) one that should have. `whole` is False for damage."""
+class RangeTimes:
+    """When the frames of a range are shown, in order, and the times of its key frames, in ticks."""
 
-    pts: int | None
-    frame: av.VideoFrame | None
-    whole: bool
+    pts: tuple[int, ...]
+    keys: tuple[int, ...]
 
 
 def decode_range(file: Binary, name: str, spec: DecodeSpec, *, first_item: int, threads: int = 1) -> Iterator[Decoded]:
     """Decode a range. More than one of `threads` decode several frames at once.
 
-    Raises `FailedError` E-INPUT-CORRUPT with `item` (that of the first frame is `first_item`) at a frame that is
-    damaged, or missing, or built on a damaged one before the range.
+    Raises `FailedError` E-INPUT-CORRUPT when a frame is damaged or missing, or built on one that is, before the range
+    or after it. `item` and `last_item` (that of the range's first frame is `first_item`) are all that fall with it
+    (see `damage`), some of which may have been given already.
     """
     done = 0
     began = time.perf_counter()
-    for seen in _see(file, name, spec, threads):
-        if not seen.whole or seen.frame is None or seen.pts is None:
-            raise _corrupt(name, first_item + done, before=seen.pts is not None and seen.pts < spec.from_pts)
-        if seen.pts < spec.from_pts:
-            continue
-        if done == 0 and seen.pts != spec.from_pts:
-            break
-        pixels = to_rgb(seen.frame, frame_colour(seen.frame, spec.colour), spec.size)
-        yield Decoded(pts=seen.pts, pixels=pixels, decode_s=time.perf_counter() - began)
-        began = time.perf_counter()
-        done += 1
-        if done == spec.frames:
-            return
-    raise _corrupt(name, first_item + done, before=False)
+    with open_video(file, name, stream=spec.stream) as opened:
+        view = View(opened, spec, threads)
+        for seen in view.frames:
+            if not seen.whole or seen.frame is None or seen.pts is None:
+                raise _fallen(name, view, seen, spec, first_item, done)
+            if not spec.from_pts <= seen.pts < spec.to_pts:
+                continue
+            if done == 0 and seen.pts != spec.from_pts:
+                break
+            pixels = to_rgb(seen.frame, frame_colour(seen.frame, spec.colour), spec.size)
+            yield Decoded(pts=seen.pts, pixels=pixels, decode_s=time.perf_counter() - began)
+            began = time.perf_counter()
+            done += 1
+            if done == spec.frames and not view.awaits_more:
+                return
+    if done < spec.frames:
+        raise _corrupt(name, first_item + done, first_item + spec.frames - 1)
 
 
-def decode_repaired(file: Binary, name: str, spec: DecodeSpec, *, threads: int = 1) -> Iterator[Decoded]:
+def decode_repaired(
+    file: Binary, name: str, spec: DecodeSpec, *, before: Pixels | None = None, threads: int = 1
+) -> Iterator[Decoded]:
     """Decode a range whatever its state: damaged frames as the decoder mends them, missing ones as a repeat of the
-    one before (black at the start). Always gives `spec.frames` frames.
+    one before. At the start that is the frame decoded last before the range, or else `before`, or else black. Always
+    gives `spec.frames` frames.
     """
-    shown = Decoded(
-        pts=spec.from_pts - 1,
-        pixels=np.zeros((spec.size.height, spec.size.width, 3), dtype=np.uint8),
-        decode_s=0.0,
-    )
+    black = np.zeros((spec.size.height, spec.size.width, 3), dtype=np.uint8)
+    shown = Decoded(pts=spec.from_pts - 1, pixels=black if before is None else before, decode_s=0.0)
+    earlier: av.VideoFrame | None = None
     left = spec.frames
-    for seen in _see(file, name, spec, threads):
-        if seen.pts is None or not shown.pts < seen.pts < spec.to_pts:
-            continue
-        pixels = (
-            shown.pixels if seen.frame is None else to_rgb(seen.frame, frame_colour(seen.frame, spec.colour), spec.size)
-        )
-        shown = Decoded(pts=seen.pts if left < spec.frames else spec.from_pts, pixels=pixels, decode_s=0.0)
-        yield shown
-        left -= 1
-        if left == 0:
-            return
+    with open_video(file, name, stream=spec.stream) as opened:
+        for seen in View(opened, spec, threads).frames:
+            if seen.pts is None or not shown.pts < seen.pts < spec.to_pts:
+                earlier = seen.frame or earlier
+                continue
+            mended, earlier = seen.frame or earlier, None
+            pixels = shown.pixels if mended is None else to_rgb(mended, frame_colour(mended, spec.colour), spec.size)
+            shown = Decoded(pts=seen.pts if left < spec.frames else spec.from_pts, pixels=pixels, decode_s=0.0)
+            yield shown
+            left -= 1
+            if left == 0:
+                return
     after = max(shown.pts, spec.from_pts - 1)
     for nth in range(left):
         pts = after + 1 + nth * (spec.to_pts - after - 1) // left
         yield Decoded(pts=pts, pixels=shown.pixels, decode_s=0.0)
 
 
-def _see(file: Binary, name: str, spec: DecodeSpec, threads: int) -> Iterator[_Seen]:
-    """The frames from the range's key frame on, in display order, until the range is past."""
-    with open_video(file, name, stream=spec.stream) as opened:
-        _prepare(opened, threads)
-        due: list[int] = []
-        for packet in _packets(opened, spec):
-            if spec.exact and packet.size and not packet.is_discard and spec.key_pts <= _pts(packet) < spec.to_pts:
-                heapq.heappush(due, _pts(packet))
-            for seen in _out_of(opened, packet, exact=spec.exact):
-                yield from _overdue(opened, due, seen.pts)
-                if seen.pts is not None and seen.pts >= spec.to_pts:
-                    return
-                if seen.pts is None or seen.pts >= spec.key_pts:
-                    yield seen
-        yield from _overdue(opened, due, None)
+def range_times(file: Binary, name: str, spec: DecodeSpec) -> RangeTimes:
+    """The times of a range's frames, whatever their state: of its packets if these tell, else found by decoding.
 
-
-def _prepare(opened: OpenVideo, threads: int) -> None:
-    opened.stream.codec_context.options = STRICT_DECODING
-    opened.stream.thread_type = ThreadType.FRAME if threads > 1 else ThreadType.NONE
-    opened.stream.codec_context.thread_count = threads
-    for other in opened.container.streams:
-        other.discard = Discard.default if other.index == opened.stream.index else Discard.all
-
-
-def _packets(opened: OpenVideo, spec: DecodeSpec) -> "Iterator[Packet[VideoStream]]":
-    """The packets from the key frame on (or from an earlier one), the empty packet that flushes the decoder last."""
-    for earlier_s in (*_EARLIER_S, None):
-        packets = _seek(opened, spec.key_pts, earlier_s)
-        for packet in packets:
-            if packet.is_keyframe or packet.size == 0 or earlier_s is None:
-                break
-        else:
-            continue
-        if earlier_s is None or (packet.size and _pts(packet) <= spec.key_pts):
-            yield packet
-            yield from packets
-            opened.file.check()
-            return
-
-
-def _seek(opened: OpenVideo, key_pts: int, earlier_s: int | None) -> "Iterator[Packet[VideoStream]]":
-    stream = opened.stream
-    try:
-        if earlier_s is None:
-            opened.container.seek(0, any_frame=True)
-        else:
-            earlier = int(earlier_s / stream.time_base)
-            opened.container.seek(key_pts - earlier, stream=stream)
-    except av.FFmpegError:
-        opened.file.check()
-        return iter(())
-    return opened.container.demux(stream)
-
-
-def _out_of(opened: OpenVideo, packet: "Packet[VideoStream]", *, exact: bool) -> Iterator[_Seen]:
-    """What the decoder gives for a packet. In exact mode a packet that it refuses is found by its absence."""
-    try:
-        frames = opened.stream.decode(packet if packet.size else None)
-    except av.FFmpegError:
-        opened.file.check()
-        if not exact:
-            yield _Seen(pts=None, frame=None, whole=False)
-        return
-    for frame in frames:
-        yield _Seen(pts=time_of(frame), frame=frame, whole=not frame.is_corrupt)
-
-
-def _overdue(opened: OpenVideo, due: list[int], pts: int | None) -> Iterator[_Seen]:
-    """Frames that should have come before the one shown at `pts` (all of them when it is None).
-
-    Raises what reading the file raised: bytes that storage did not give are no damage.
+    Raises `FailedError` E-INPUT-CORRUPT when there are not as many as there must be.
     """
-    while due and (pts is None or due[0] <= pts):
-        late = heapq.heappop(due)
-        if late != pts:
-            opened.file.check()
-            yield _Seen(pts=late, frame=None, whole=False)
+    with open_video(file, name, stream=spec.stream) as opened:
+        view = View(opened, spec)
+        pts = None if spec.exact else [seen.pts for seen in view.frames if seen.pts is not None]
+        coded = view.packets()
+    inside = tuple(one for one in (pts or sorted(one.pts for one in coded)) if spec.from_pts <= one < spec.to_pts)
+    if len(inside) != spec.frames:
+        message = f"{name!r} holds {len(inside)} frames where the plan saw {spec.frames}"
+        raise FailedError.of(Code.INPUT_CORRUPT, message, input=name)
+    return RangeTimes(pts=inside, keys=tuple(sorted(one.pts for one in coded if one.key)))
 
 
-def _pts(packet: "Packet[VideoStream]") -> int:
-    time_ = packet.pts if packet.pts is not None else packet.dts
-    return time_ if time_ is not None else 0
+def _fallen(name: str, view: View, seen: Seen, spec: DecodeSpec, first_item: int, done: int) -> FailedError:
+    """What to raise for a bad frame: the items that fall with it, or else all after the `done` that came before."""
+    lost = view.lost_with(seen)
+    times = sorted(one.pts for one in view.packets() if spec.from_pts <= one.pts < spec.to_pts)
+    inside = [place for place, pts in enumerate(times) if lost is not None and pts in lost]
+    if lost is not None and inside:
+        return _corrupt(name, first_item + inside[0], first_item + inside[-1])
+    return _corrupt(name, first_item + min(done, spec.frames - 1), first_item + spec.frames - 1)
 
 
-def _corrupt(name: str, item: int, *, before: bool) -> FailedError:
-    what = "is built on a damaged frame before it" if before else "is damaged or missing"
-    message = f"item {item} of the run, a frame of {name!r}, {what} and cannot be decoded"
-    return FailedError.of(Code.INPUT_CORRUPT, message, input=name, item=item)
+def _corrupt(name: str, item: int, last_item: int) -> FailedError:
+    if item == last_item:
+        message = f"item {item} of the run, a frame of {name!r}, is damaged or missing"
+        return FailedError.of(Code.INPUT_CORRUPT, message, input=name, item=item)
+    message = f"items {item} to {last_item} of the run, frames of {name!r}, are damaged or built on a damaged one"
+    return FailedError.of(Code.INPUT_CORRUPT, message, input=name, item=item, last_item=last_item)

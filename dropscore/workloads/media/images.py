@@ -23,9 +23,13 @@ MAX_PIXELS: Final = 50_000_000
 MAX_SIDE: Final = 30_000
 MAX_BYTES: Final = 512 * 1024**2
 LARGE_PIXELS: Final = 8_000_000
+MAX_SCANNED: Final = 1_000_000_000
+"""Pixels of a JPEG times the scans that it is drawn in: a progressive one of the largest size has twenty at most."""
 
 JPEG_QUALITY: Final = 94
 
+_START_OF_SCAN: Final = b"\xff\xda"
+_READ_BYTES: Final = 1 << 20
 _ORIENTATION_TAG: Final = 0x0112
 _WITH_ALPHA: Final = frozenset({"PNG", "WEBP"})
 _MODES: Final = frozenset(
@@ -151,6 +155,7 @@ def _open(file: Binary, name: str) -> Image.Image:
     try:
         picture = Image.open(file, formats=(sniffed.format,))
         _check(picture, sniffed, name)
+        _check_scans(file, picture, name)
     except _BOMBS:
         raise FailedError.of(Code.INPUT_LIMIT, f"{name!r} has over {MAX_PIXELS} pixels", input=name) from None
     except _PARSER_ERRORS:
@@ -179,6 +184,27 @@ def _check(picture: Image.Image, sniffed: Sniffed, name: str) -> None:
             action="Save it as 8-bit RGB.",
             input=name,
         )
+
+
+def _check_scans(file: Binary, picture: Image.Image, name: str) -> None:
+    """A JPEG is drawn in as many scans as it likes, each over all its pixels; a few bytes make one."""
+    if picture.format not in ("JPEG", "MPO"):
+        return
+    scans, (width, height) = _count_in(file, _START_OF_SCAN), picture.size
+    if scans * width * height > MAX_SCANNED:
+        found = f"{width} x {height} pixels drawn in {scans} scans, over {MAX_SCANNED} pixels in all"
+        raise FailedError.of(Code.INPUT_LIMIT, f"{name!r} has {found}", input=name)
+
+
+def _count_in(file: Binary, mark: bytes) -> int:
+    """How often two bytes stand in a file."""
+    count, last, at = 0, b"", file.tell()
+    file.seek(0)
+    while data := file.read(_READ_BYTES):
+        count += (last + data).count(mark)
+        last = data[-1:]
+    file.seek(at)
+    return count
 
 
 def _upright_size(picture: Image.Image, name: str) -> Size:

@@ -19,7 +19,7 @@ from dropscore.workloads.media.colour import Pixels
 from dropscore.workloads.media.encode import EncodeSpec, SegmentEncoder
 from dropscore.workloads.media.facts import Orientation
 from dropscore.workloads.media.flicker import FlickerMeter
-from dropscore.workloads.media.sheet import small_picture
+from dropscore.workloads.media.sheet import small_picture, thumbnail
 from dropscore.workloads.media.side_by_side import Comparer
 
 SUFFIX = "mp4"
@@ -82,6 +82,7 @@ class VideoPart:
         self._last_pts = spec.from_pts - 1
         self._frames = 0
         self._pictures_written = 0
+        self._thumbnail: str | None = None
 
     def add(self, pts: int, before: Pixels, after: Pixels) -> None:
         """The next frame, shown at `pts`: its input and its result, both (H, W, 3) RGB uint8 of the video's size.
@@ -109,7 +110,11 @@ class VideoPart:
         if self._comparison is not None:
             self._mux(self._comparison.finish())
         self._container.close()
-        metrics: Mapping[str, Json] = {"flicker": self._flicker.total.to_json(), "frames": self._frames}
+        metrics: Mapping[str, Json] = {
+            "flicker": self._flicker.total.to_json(),
+            "frames": self._frames,
+            "picture": self._thumbnail,
+        }
         return PartFile(data=self._file.getvalue(), suffix=SUFFIX, media_type=MEDIA_TYPE, metrics=metrics)
 
     def abort(self) -> None:
@@ -138,7 +143,9 @@ class VideoPart:
             self._container.mux_one(packet)
 
     def _add_pictures(self, before: Pixels, after: Pixels) -> None:
-        """Two pictures of the present frame, original and result. Their times only count them."""
+        """Two pictures of the present frame, original and result. Their times only count them. The first result is
+        also told in small, with the verdict, for those who watch the run.
+        """
         encode = self._spec.encode
         for pixels in (before, after):
             jpeg = small_picture(pixels, sample_aspect=encode.sample_aspect, orientation=self._spec.orientation)
@@ -147,3 +154,4 @@ class VideoPart:
             packet.pts = packet.dts = self._pictures_written
             self._pictures_written += 1
             self._container.mux_one(packet)
+        self._thumbnail = self._thumbnail or thumbnail(jpeg)

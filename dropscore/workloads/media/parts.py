@@ -1,12 +1,15 @@
 """Read parts back, fast: their packets are found from the MP4 index alone, and nothing is probed or decoded."""
 
+import io
 from dataclasses import dataclass
 
+import av
 import numpy as np
 import numpy.typing as npt
 
 from dropscore.workloads.media.boxes import Box, inner_boxes
-from dropscore.workloads.media.facts import Ticks
+from dropscore.workloads.media.colour import Pixels, frame_colour, to_rgb
+from dropscore.workloads.media.facts import Colour, Size, Ticks
 
 type _Numbers = npt.NDArray[np.int64]
 
@@ -56,6 +59,15 @@ def read_part(data: bytes) -> Part:
     tracks = tuple(_track(view, box) for box in inner_boxes(view, movie.start, movie.end) if box.name == b"trak")
     header = bytes(view[: boxes[b"ftyp"].end]) + bytes(view[movie.start - 8 : movie.end])
     return Part(data=view, header=header, tracks=tracks)
+
+
+def last_frame(data: bytes, colour: Colour, size: Size) -> Pixels:
+    """The last frame of a part's track 0, decoded: (H, W, 3) RGB uint8. `colour` are the video's tags."""
+    with av.open(io.BytesIO(data), "r", format="mov") as container:
+        stream = container.streams.video[0]
+        container.seek(stream.duration or 0, stream=stream)
+        *_, last = container.decode(stream)
+    return to_rgb(last, frame_colour(last, colour), size)
 
 
 def _track(view: memoryview, track: Box) -> PartTrack:

@@ -2,14 +2,15 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from dropscore.contracts.base import Json
 from dropscore.workloads.base import Binary, PartFile
 from dropscore.workloads.media.colour import Pixels
 from dropscore.workloads.media.images import Kept, write_picture
-from dropscore.workloads.media.sheet import small_picture
+from dropscore.workloads.media.sheet import small_picture, thumbnail
 
 SUFFIX: Final = "zip"
 MEDIA_TYPE: Final = "application/zip"
@@ -35,6 +36,7 @@ class PicturePart:
     def __init__(self, items: int) -> None:
         self._items = items
         self._written = 0
+        self._thumbnail: str | None = None
         self._file = io.BytesIO()
         self._archive = zipfile.ZipFile(self._file, "w", zipfile.ZIP_STORED)
 
@@ -45,7 +47,9 @@ class PicturePart:
         self._put(f"results/{item:07d}.{kept.suffix}", write_picture(after, kept))
         if self._written == 0:
             self._put(_BEFORE, small_picture(before))
-            self._put(_AFTER, small_picture(after))
+            shown = small_picture(after)
+            self._put(_AFTER, shown)
+            self._thumbnail = thumbnail(shown)
         self._written += 1
 
     def finish(self) -> PartFile:
@@ -53,9 +57,8 @@ class PicturePart:
         if self._written != self._items:
             raise ValueError(f"{self._written} pictures were written of {self._items}")
         self._archive.close()
-        return PartFile(
-            data=self._file.getvalue(), suffix=SUFFIX, media_type=MEDIA_TYPE, metrics={"frames": self._items}
-        )
+        metrics: Mapping[str, Json] = {"frames": self._items, "picture": self._thumbnail}
+        return PartFile(data=self._file.getvalue(), suffix=SUFFIX, media_type=MEDIA_TYPE, metrics=metrics)
 
     def abort(self) -> None:
         """Throw away what was written."""

@@ -1,5 +1,6 @@
 """Find out all about a video file without decoding it: cheap for a large file that is far away."""
 
+from bisect import bisect_left
 from fractions import Fraction
 from typing import Final
 
@@ -11,11 +12,12 @@ from av.stream import Disposition, Stream
 from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
 from dropscore.workloads.base import Binary
+from dropscore.workloads.media.claims import check_claims
 from dropscore.workloads.media.colour import frame_colour
 from dropscore.workloads.media.facts import Colour, Size, Timeline, Track, VideoFacts
 from dropscore.workloads.media.opening import DEFAULT_LIMITS, Limits, OpenVideo, open_video, sniff_file
 from dropscore.workloads.media.orientation import orientation_of, read_matrix
-from dropscore.workloads.media.scan import Listing, first_frames, list_by_decoding, list_packets, time_of
+from dropscore.workloads.media.scan import FirstFrames, Listing, first_frames, list_by_decoding, list_packets, time_of
 
 MAX_FRAMES: Final = 5_000_000
 MAX_TICKS_A_SECOND: Final = 2**31 - 1
@@ -31,21 +33,23 @@ _HIDDEN_FRAMES: Final = frozenset({"vp8"})
 def probe_video(file: Binary, name: str, *, limits: Limits = DEFAULT_LIMITS) -> VideoFacts:
     """Look into a video. `name` is used in messages only.
 
-    Raises `FailedError`: what `open_video` raises, and E-INPUT-UNREADABLE when no frame decodes.
+    Raises `FailedError`: what `open_video` raises, E-INPUT-LIMIT for an index that cannot be true, and
+    E-INPUT-UNREADABLE when no frame decodes.
     """
+    check_claims(file, name)
     with open_video(file, name, limits=limits) as opened:
-        frames = first_frames(opened)
-        if not frames:
+        first = first_frames(opened)
+        if not first.frames:
             raise _nothing_decodes(opened)
         listing = list_packets(opened, file)
-        exact, head = _agreement(opened, listing, frames)
+        exact, head = _agreement(opened, listing, first)
         if not exact:
             listing = list_by_decoding(file, name, opened.stream.index)
         timeline = _timeline(opened, listing, exact=exact, head=head)
-        return _facts(opened, file, frames, listing, timeline, head)
+        return _facts(opened, file, first.frames, listing, timeline, head)
 
 
-def _agreement(opened: OpenVideo, listing: Listing, frames: list[av.VideoFrame]) -> tuple[bool, int]:
+def _agreement(opened: OpenVideo, listing: Listing, first: FirstFrames) -> tuple[bool, int]:
     """Whether packets and frames are one to one as far as was decoded, and how many frames at the start of the
     list do not decode (those of a recording that starts between key frames).
     """
@@ -53,7 +57,11 @@ def _agreement(opened: OpenVideo, listing: Listing, frames: list[av.VideoFrame])
     if not listing.sound or without_index or opened.stream.codec_context.name in _HIDDEN_FRAMES:
         return False, 0
     listed = sorted(pts for pts in listing.pts if pts is not None)
-    decoded = [time_of(frame) for frame in frames]
+    decoded = [time_of(frame) for frame in first.frames]
+    if first.damaged:  # what is listed and does not come out is missed later, item by item
+        key = min(pts for pts in listing.key_pts if pts is not None)
+        head = bisect_left(listed, key) if (decoded[0] or 0) >= key else 0
+        return set(decoded) <= set(listed), head
     head = listed.index(decoded[0]) if decoded[0] in listed else 0
     return decoded == listed[head : head + len(decoded)], head
 

@@ -107,9 +107,18 @@ def list_by_decoding(raw: Binary, name: str, stream_index: int) -> Listing:
     return listing
 
 
-def first_frames(opened: OpenVideo) -> list[av.VideoFrame]:
-    """Decode the first `CHECKED_PACKETS` packets: the frames that come out of them, sound ones only."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstFrames:
+    """The sound frames that come out of a video's first packets, and whether others among them are damaged."""
+
+    frames: list[av.VideoFrame]
+    damaged: bool
+
+
+def first_frames(opened: OpenVideo) -> FirstFrames:
+    """Decode the first `CHECKED_PACKETS` packets, and more until a sound frame comes out."""
     frames: list[av.VideoFrame] = []
+    damaged = False
     stream = opened.stream
     stream.codec_context.options = STRICT_DECODING
     stream.thread_type = ThreadType.NONE
@@ -117,12 +126,13 @@ def first_frames(opened: OpenVideo) -> list[av.VideoFrame]:
         try:
             decoded = stream.decode(packet if packet.size else None)
         except av.FFmpegError:
-            decoded = []
+            decoded, damaged = [], True
+        damaged |= any(frame.is_corrupt for frame in decoded)
         frames += [frame for frame in decoded if not frame.is_corrupt]
         if sent >= CHECKED_PACKETS and frames:
             break
     opened.file.check()
-    return frames
+    return FirstFrames(frames=frames, damaged=damaged)
 
 
 def time_of(frame: av.VideoFrame) -> int | None:

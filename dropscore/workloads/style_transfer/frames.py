@@ -54,10 +54,13 @@ def open_sink(shard: ShardSpec, options: StyleTransferOptions) -> Sink:
     return PictureSink(PicturePart(shard.items))
 
 
-def original_part(shard: ShardSpec, options: StyleTransferOptions, inputs: InputFiles) -> PartFile:
-    """The part of a shard of video with the original frames as results, whatever their state.
+def stand_in_part(
+    shard: ShardSpec, options: StyleTransferOptions, inputs: InputFiles, *, before: Pixels | None, repeat: bool
+) -> PartFile:
+    """The part of a shard of video that has no results: the original frames, or with `repeat` always the result
+    `before`, the last one there was.
 
-    What cannot be decoded repeats the frame before it.
+    Of the originals, what cannot be decoded repeats the frame before it.
     """
     work = work_of(shard)
     if not isinstance(work, VideoWork):
@@ -65,8 +68,8 @@ def original_part(shard: ShardSpec, options: StyleTransferOptions, inputs: Input
     part = VideoPart(work.to_part(shard.items, options))
     with inputs.open(shard.input_index) as file:
         name = inputs.refs[shard.input_index].name
-        for frame in decode_repaired(file, name, work.to_decode(shard.items)):
-            part.add(frame.pts, frame.pixels, frame.pixels)
+        for frame in decode_repaired(file, name, work.to_decode(shard.items), before=before):
+            part.add(frame.pts, frame.pixels, before if repeat and before is not None else frame.pixels)
     return part.finish()
 
 

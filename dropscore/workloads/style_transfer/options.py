@@ -5,7 +5,7 @@ can check a request and publish the JSON Schema.
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from dropscore.contracts.request import BlobName
 from dropscore.workloads.base import WorkloadOptions
@@ -21,12 +21,16 @@ class Method(StrEnum):
 
 
 class OnMissing(StrEnum):
-    """What to do about frames whose shard failed for good."""
+    """What to do about frames and pictures that failed for good. The report names them, whatever is done."""
 
     FAIL = "fail"
     """Publish nothing."""
+    GAPS = "gaps"
+    """Leave them out. In a video the frame before stays until the next good one; times and sound stay as they are."""
     PASSTHROUGH = "passthrough"
-    """Show the original frames in their place; the report says how many."""
+    """Show the originals in their place."""
+    REPEAT = "repeat"
+    """Show the last good frame again in their place; pictures are left out."""
 
 
 class OnTruncated(StrEnum):
@@ -49,12 +53,24 @@ class Preset(StrEnum):
     MEDIUM = "medium"
 
 
+WITH_AND_WITHOUT_PICTURE: list[JsonValue] = [
+    {"properties": {"method": {"const": Method.FEED_FORWARD.value}, "style_image": {"type": "null"}}},
+    {
+        "properties": {"method": {"const": Method.OPTIMISATION.value}, "style_image": {"type": "string"}},
+        "required": ["method", "style_image"],
+    },
+]
+"""In JSON Schema: the network takes its style from the model, painting by optimisation from a picture."""
+
+
 class StyleTransferOptions(WorkloadOptions):
     """Options of the workload `style_transfer`.
 
     `style_weight`, `content_weight`, `num_steps` and `image_size` carry the names and defaults of the 2018
     reference architecture and matter to the method `optimisation` only.
     """
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": WITH_AND_WITHOUT_PICTURE})
 
     method: Method = Field(
         Method.FEED_FORWARD,
@@ -105,8 +121,10 @@ class StyleTransferOptions(WorkloadOptions):
         True, description="Also make a small video that shows the original on the left and the result on the right."
     )
     on_missing: OnMissing = Field(
-        OnMissing.FAIL,
-        description="When shards failed for good: fail publishes nothing; passthrough shows the original frames there.",
+        OnMissing.REPEAT,
+        description="What stands in for frames and pictures that cannot be scored. repeat: the last good frame again "
+        "(pictures are left out). passthrough: the originals. gaps: nothing; in a video the frame before stays. fail: "
+        "nothing is published.",
     )
     on_truncated: OnTruncated = Field(
         OnTruncated.SALVAGE,

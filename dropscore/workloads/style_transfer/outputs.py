@@ -14,6 +14,11 @@ LONGEST_STEM_BYTES: Final = 180
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]")
 
 
+def own_name(input_name: str) -> str:
+    """The input's name without its folders, as titles and captions call it."""
+    return PurePosixPath(input_name).name
+
+
 class Names:
     """Gives each output a name of its own below the run's folder."""
 

@@ -89,12 +89,18 @@ class FeedForwardScorer:
         """(N, H, W, 3) uint8 to (N, H + 1, W, 3) uint8: the frames and their marks."""
         if self._finish.strength == 0.0:
             return _with_marks(batch, torch.ones(len(batch), dtype=torch.bool, device=batch.device))
+        # A CPU gains nothing from more frames in a call, and its kernels round differently for other numbers of them.
+        together = 1 if batch.device.type == "cpu" else len(batch)
         with torch.autocast(batch.device.type, enabled=False):
-            content = batch.permute(0, 3, 1, 2).to(dtype=torch.float32, memory_format=self._layout)
-            return self._finish(content, self._styled(content))
+            results = [self._painted(frames) for frames in torch.split(batch, together)]
+        return results[0] if len(results) == 1 else torch.cat(results)
 
     def postprocess(self, result: Tensor, items: Sequence[Item]) -> Sequence[Any]:
         return unstack(result, items)
+
+    def _painted(self, frames: Tensor) -> Tensor:
+        content = frames.permute(0, 3, 1, 2).to(dtype=torch.float32, memory_format=self._layout)
+        return self._finish(content, self._styled(content))
 
     def _styled(self, content: Tensor) -> Tensor:
         height, width = content.shape[-2:]
@@ -242,8 +248,9 @@ def working_size(picture: Tensor, longer: int) -> tuple[int, int]:
 
 
 def stack(items: Sequence[Item]) -> Tensor:
-    """Items of one size as one tensor on the host, (N, H, W, 3) uint8."""
-    return torch.from_numpy(np.stack([item.pixels for item in items]))
+    """Items of one size as one tensor on the host, (N, H, W, 3) uint8. Only to be read: a single item is not copied."""
+    pixels = items[0].pixels[None] if len(items) == 1 else np.stack([item.pixels for item in items])
+    return torch.from_numpy(pixels if pixels.flags.writeable else pixels.copy())
 
 
 def unstack(result: Tensor, items: Sequence[Item]) -> Sequence[Any]:

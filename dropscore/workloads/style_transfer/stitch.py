@@ -4,10 +4,11 @@
 2. A video's parts are checked (count, order, settings) and joined by copying packets, together with the sound of
    the source; the comparison is made in the same pass.
 3. Pictures keep their names and formats.
-4. What failed for good ends the run, or with `on_missing: passthrough` shows the original.
+4. For what failed for good something stands in, or nothing, or the run ends: as the option `on_missing` says.
 5. What was seen on the way becomes the report's: flicker, pictures before and after, notes.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -20,6 +21,7 @@ from dropscore.contracts.receipt import OutputFile
 from dropscore.workloads.base import Stitched, StitchRequest
 from dropscore.workloads.media.flicker import Flicker
 from dropscore.workloads.style_transfer.gallery import Gallery
+from dropscore.workloads.style_transfer.missing import Missing
 from dropscore.workloads.style_transfer.options import StyleTransferOptions
 from dropscore.workloads.style_transfer.outputs import Names
 from dropscore.workloads.style_transfer.stitch_pictures import PictureStitcher
@@ -31,7 +33,7 @@ STEADY_RATIO = 2.0
 
 
 def stitch(request: StitchRequest) -> Stitched:
-    """Make the outputs of a run. Raises `FailedError` for a failed shard, unless originals may stand in for it, and
+    """Make the outputs of a run. Raises `FailedError` for items that failed, if that is to end it (`on_missing`), and
     for parts that do not fit together.
     """
     options = request.options
@@ -43,7 +45,7 @@ def stitch(request: StitchRequest) -> Stitched:
     pictures = PictureStitcher(request, options, summaries, names, gallery)
     outputs: list[OutputFile] = []
     notes: list[str] = []
-    missing, flicker = 0, Flicker()
+    missing, flicker = Counter[Missing](), Flicker()
     for input_index, shards in groupby(_in_order(request.shards(), request.plan), key=_video_of):
         if input_index is None:
             outputs += pictures.stitch(shards)
@@ -57,8 +59,8 @@ def stitch(request: StitchRequest) -> Stitched:
     missing += pictures.missing
     return Stitched(
         outputs=tuple(outputs),
-        items_published=request.plan.items - missing,
-        items_missing=missing,
+        items_published=request.plan.items - missing.total(),
+        items_missing=missing.total(),
         notes=(*notes, *_notes(missing, request.plan.items, flicker)),
         metrics=_metrics(flicker),
         before=gallery.before,
@@ -67,13 +69,13 @@ def stitch(request: StitchRequest) -> Stitched:
 
 
 def _in_order(shards: Iterator[ShardSpec], plan: PlanIndex) -> Iterator[ShardSpec]:
-    """The shards, held to their count and to the order of their items."""
+    """The shards and pieces of shards, held to their count and to the order of their items."""
     seen = items = 0
     for shard in shards:
-        if shard.shard_id != seen or shard.first_item != items:
+        if shard.first_item != items or shard.shard_id not in (seen - 1, seen):
             raise _broken(f"shard {shard.shard_id} with item {shard.first_item} stands where shard {seen} belongs")
         yield shard
-        seen, items = seen + 1, items + shard.items
+        seen, items = shard.shard_id + 1, items + shard.items
     if (seen, items) != (plan.shards, plan.items):
         raise _broken(f"it lists {seen} shards of {items} items; there must be {plan.shards} of {plan.items}")
 
@@ -99,9 +101,9 @@ def _metrics(flicker: Flicker) -> dict[str, Json]:
     }
 
 
-def _notes(missing: int, items: int, flicker: Flicker) -> Iterator[str]:
-    if missing:
-        yield f"{missing} of {items} items could not be scored and show the original."
+def _notes(missing: Counter[Missing], items: int, flicker: Flicker) -> Iterator[str]:
+    for how, number in missing.items():
+        yield f"{number} of {items} items could not be scored {how}."
     if flicker.ratio is not None:
         seen = "hardly visible" if flicker.ratio <= STEADY_RATIO else "visible"
         yield (

@@ -279,6 +279,7 @@ WALKS = (
 )
 
 
+@pytest.mark.fault(72)
 def test_the_real_client_walks_through_every_operation_and_every_exchange_conforms(
     emulator, batch_client, exchanges, check_spec, wait_until, subtests, capsys
 ):
@@ -303,6 +304,7 @@ def test_the_real_client_walks_through_every_operation_and_every_exchange_confor
     assert not covered & not_emulated
 
 
+@pytest.mark.fault(72)
 @pytest.mark.parametrize(("method", "template"), NOT_EMULATED)
 def test_what_is_not_emulated_answers_501_in_the_services_form(
     emulator, batch_client, exchanges, check_spec, method, template

@@ -116,6 +116,7 @@ def name_of(request: dict[str, Any]) -> str:
     return f"{request['method']} {request['url'].partition('?')[0]}"
 
 
+@pytest.mark.fault(72)
 @pytest.mark.parametrize("number", range(len(REQUESTS)), ids=lambda number: f"{number}-{name_of(REQUESTS[number])}")
 def test_a_recorded_request_is_understood_and_answered_as_the_contract_says(
     number, emulator, batch_client, exchanges, check_spec, wait_until

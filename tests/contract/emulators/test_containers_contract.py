@@ -120,6 +120,7 @@ WALKS = (
 )
 
 
+@pytest.mark.fault(72)
 def test_the_real_client_walks_through_every_operation_and_every_exchange_conforms(
     emulator, containers_client, exchanges, check_spec, wait_until, subtests, capsys
 ):
@@ -142,6 +143,7 @@ def test_the_real_client_walks_through_every_operation_and_every_exchange_confor
     assert not covered & not_emulated
 
 
+@pytest.mark.fault(72)
 @pytest.mark.parametrize("number", range(len(REQUESTS)), ids=lambda number: f"{number}-{REQUESTS[number]['method']}")
 def test_a_recorded_request_is_answered_as_the_contract_says(
     number, emulator, containers_client, exchanges, check_spec, wait_until

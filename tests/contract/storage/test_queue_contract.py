@@ -171,3 +171,24 @@ def test_operations_are_counted_by_kind(storage):
         "queue.depth": 1,
     }
     assert set(storage.operations.targets("queue.put")) == {QUEUE}
+
+
+def test_looking_at_messages_neither_leases_nor_counts_them(storage):
+    for number in range(40):
+        storage.queue.send(QUEUE, b"%d" % number)
+    receive(storage, count=2)
+
+    seen = storage.queue.peek(QUEUE, count=32)
+
+    assert bodies(seen) == [b"%d" % number for number in range(2, 34)]
+    assert all(message.sent_at.endswith("Z") for message in seen)
+    (first,) = receive(storage, count=1)
+    assert (first.message_id, first.dequeue_count) == (seen[0].message_id, 1)
+
+
+def test_what_is_leased_or_delayed_is_not_seen(storage):
+    storage.queue.send(QUEUE, b"leased")
+    receive(storage, count=1)
+    storage.queue.send(QUEUE, b"later", delay_s=60)
+
+    assert storage.queue.peek(QUEUE, count=32) == []

@@ -1,7 +1,9 @@
 """`python -m cpu_worker` as a process on the storage emulator."""
 
 import json
+import shutil
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +64,32 @@ def test_a_permanent_failure_is_written_down_and_exits_3(container: Container, w
     assert decode(Failure, words.bytes(layout.stage_failure(RUN, Role.PLAN))).code is Code.INPUT_UNREADABLE
 
 
+def can_mount(folder: Path) -> bool:
+    tried = ["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "small", str(folder)]
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run(tried, check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.fault(35)
+def test_a_full_disk_is_told_in_words_and_nothing_is_published(
+    container: Container, words: WordRun, tmp_path: Path
+) -> None:
+    if not can_mount(tmp_path):
+        pytest.skip("no small disk can be mounted here")
+    words.admit([b"drop"] * 4)
+    assert container.run("plan")[0] == 0
+    words.score()
+    container.disk_kib = 8
+
+    assert container.run("stitch")[0] == 3
+
+    why = decode(Failure, words.bytes(layout.stage_failure(RUN, Role.STITCH)))
+    assert why.code is Code.DISK_FULL
+    assert "was full while outputs of about 16 bytes were made" in why.message
+    assert not words.exists(layout.stitch_result(RUN))
+
+
 def test_a_later_attempt_adds_to_the_log_of_the_earlier(container: Container, words: WordRun) -> None:
     words.admit([b"!!"])
 
@@ -85,6 +113,7 @@ def test_storage_that_is_gone_exits_75(container: Container) -> None:
         parts = dict(part.split("=", 1) for part in container.environment[name].strip(";").split(";"))
         parts["BlobEndpoint"] = f"http://127.0.0.1:1/{parts['AccountName']}"
         container.environment[name] = ";".join(f"{key}={value}" for key, value in parts.items())
+    container.environment["STORAGE_PATIENCE_S"] = "1"
 
     assert container.run("plan")[0] == 75
 

@@ -31,6 +31,8 @@ class Containers:
     shards: int = 5
     exits: dict[str, list[int]] = field(default_factory=dict)
     failure: Failure | None = None
+    failures: dict[str, Failure] = field(default_factory=dict)
+    """By role, for those that fail alone."""
     takes_s: float = 0.0
     carried: list[str] = field(default_factory=list)
 
@@ -43,8 +45,8 @@ class Containers:
         blobs = self.memory().blobs
         if self.exits.get(role):
             return self.exits[role].pop(0)
-        if self.failure is not None:
-            blobs.put(layout.stage_failure(run_id, Role(role)), encode_bytes(self.failure))
+        if (failure := self.failures.get(role, self.failure)) is not None:
+            blobs.put(layout.stage_failure(run_id, Role(role)), encode_bytes(failure))
             return 3
         if role == Role.PLAN:
             self._plan(run_id)
@@ -138,7 +140,8 @@ class Workers:
         if shard_id in self._dying:
             self._dying.discard(shard_id)
             return
-        over = blobs.head(layout.cancel_mark(run_id)) is not None
+        marks = (layout.cancel_mark(run_id), layout.suspend_mark(run_id))
+        over = any(blobs.head(mark) is not None for mark in marks)  # messages of a suspended run are dropped
         if not over and blobs.head(layout.verdict(run_id, shard_id)) is None:
             time.sleep(self._takes_s)
             self._score(run_id, told.shard)

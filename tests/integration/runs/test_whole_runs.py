@@ -2,16 +2,20 @@
 
 import random
 import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from stand_ins import ITEMS
 from whole_runs import QUICK, House, request
 
+from dropscore.cloud.ports import BlobInfo
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode
 from dropscore.contracts.errors import TransientCloudError
 from dropscore.contracts.failures import Code, failure
+from dropscore.contracts.layout import BlobPath
 from dropscore.contracts.names import ContainerName, QueueName
 from dropscore.contracts.receipt import OutputManifest
 from dropscore.contracts.run import RunStatus
@@ -59,6 +63,7 @@ def test_same_trigger_told_many_times_at_once_is_one_run(house: House) -> None:
     assert house.containers.carried == ["plan", "stitch"]
 
 
+@pytest.mark.fault(10)
 def test_bad_request_ends_rejected_without_a_container(house: House) -> None:
     run_id = house.drop(request(options={"crf": 99}))
     end = house.end_of(run_id)
@@ -84,6 +89,7 @@ def test_run_of_which_nothing_could_be_scored_fails_and_publishes_nothing(house:
     assert house.blobs(ContainerName.OUTPUTS) == ()
 
 
+@pytest.mark.fault(30)
 def test_containers_that_die_are_tried_again(house: House) -> None:
     house.work()
     house.containers.exits = {"plan": [1], "stitch": [137, 1]}
@@ -119,6 +125,28 @@ def test_lost_messages_are_made_good(house: House) -> None:
     house.work()
     assert house.end_of(run_id).status is RunStatus.SUCCEEDED
     assert house.output(run_id) == b"0\n1\n2\n3\n4\n"
+
+
+@pytest.mark.fault(28)
+def test_listing_that_is_behind_or_lacks_something_for_a_while_changes_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, first_seen = house.memory.blobs.list, {}
+
+    def late(prefix: BlobPath, **how: Any) -> Iterator[BlobInfo]:
+        """A listing that shows verdicts half a second late, and every second one a second late."""
+        for info in listed(prefix, **how):
+            since = time.monotonic() - first_seen.setdefault(info.path, time.monotonic())
+            if "/verdicts/" not in info.path.name or since > 0.5 + 0.5 * (int(info.path.name[-11:-5]) % 2):
+                yield info
+
+    monkeypatch.setattr(house.memory.blobs, "list", late)
+    house.containers.shards = 30
+    house.work()
+    run_id = house.drop()
+    end = house.end_of(run_id)
+    assert (end.status, end.coverage) == (RunStatus.SUCCEEDED, 1.0)
+    assert len(house.output(run_id).splitlines()) == 30
 
 
 @pytest.mark.parametrize("status", ["planning", "scoring", "stitching"])
@@ -209,7 +237,7 @@ def test_storage_that_never_answers_ends_the_run_and_says_so(house: House) -> No
             raise TransientCloudError("no answer")
 
     house.memory.blobs.operations.interrupt = fail
-    run_id = house.drop(request(policy=QUICK | {"activity_attempts": 2}))
+    run_id = house.drop(request(policy=QUICK | {"activity_attempts": 2, "patience_s": 1.0}))
     end = house.end_of(run_id)
     assert end.status is RunStatus.FAILED
     assert end.failure is not None
@@ -217,6 +245,19 @@ def test_storage_that_never_answers_ends_the_run_and_says_so(house: House) -> No
     assert house.left_behind(run_id) == []
 
 
+@pytest.mark.fault(33)
+def test_run_goes_on_with_fewer_workers_than_it_asked_for(house: House) -> None:
+    house.memory.pool.admit(1)
+    house.memory.pool.doubt = "The pool got 1 of 4 nodes."
+    house.containers.shards = 40
+    house.work(takes_s=0.01)
+    run_id = house.drop(request(policy=QUICK | {"max_workers": 4}))
+    assert house.end_of(run_id).status is RunStatus.SUCCEEDED
+    assert len(house.output(run_id).splitlines()) == 40
+    assert house.left_behind(run_id) == []
+
+
+@pytest.mark.fault(32)
 def test_run_without_workers_ends_saying_why(house: House) -> None:
     house.memory.pool.admit(-1)
     house.memory.pool.doubt = "The quota of cores is used up."

@@ -1,8 +1,10 @@
 """The parts of a whole run put together, and what a test asks of them."""
 
+import asyncio
 import json
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from durable_host import DurableHost
@@ -11,8 +13,12 @@ from stand_ins import Containers, Workers
 from activities.catalogue import Catalogue
 from activities.ports import Ports
 from activities.registered import activities
+from activities.run_control import RunControl
+from activities.sweeping.starting import Starts
+from activities.sweeping.sweep import Sweep
 from dropscore.api.starting import Starter
-from dropscore.cloud.clock import SystemClock
+from dropscore.cloud.clock import utc_text
+from dropscore.cloud.durable import DurableRuns
 from dropscore.cloud.memory import MemoryCloud, MemoryContainers, memory_cloud
 from dropscore.cloud.settings import TaskEnvironment
 from dropscore.contracts import layout
@@ -22,8 +28,26 @@ from dropscore.contracts.orchestration import RunEnd
 from dropscore.contracts.package import ModelPackage
 from dropscore.contracts.plan import RunEvent
 from dropscore.contracts.run import CancelMark, RunState
+from dropscore.contracts.sweep import SweepDeed, SweepReport
 
 QUICK = {"poll_first_s": 0.01, "poll_most_s": 0.1, "lease_s": 1.0, "stall_s": 2.0, "activity_backoff_s": 0.01}
+
+
+class HastyClock:
+    """The machine's clock, which can be put forward."""
+
+    def __init__(self) -> None:
+        self._ahead_s = 0.0
+
+    def hasten(self, seconds: float) -> None:
+        """Put it forward."""
+        self._ahead_s += seconds
+
+    def now(self) -> str:
+        return utc_text(datetime.now(UTC) + timedelta(seconds=self._ahead_s))
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead_s
 
 
 class House:
@@ -33,7 +57,8 @@ class House:
         self._leaving = leaving
         self.containers = Containers(memory=lambda: self.memory)
         runner = MemoryContainers(carry=self.containers)
-        self.memory: MemoryCloud = memory_cloud(SystemClock(), containers=runner)
+        self.clock = HastyClock()
+        self.memory: MemoryCloud = memory_cloud(self.clock, containers=runner)
         self.memory.blobs.operations._remember = False
         self.memory.pool.admit(1)
         self.host = self._new_host()
@@ -72,6 +97,37 @@ class House:
         self.memory.blobs.create(layout.cancel_mark(run_id), encode_bytes(mark))
         self.host.do(lambda runs: runs.nudge(run_id))
 
+    def control(self) -> RunControl:
+        """What the API does to a run."""
+        return RunControl(self.memory.cloud)
+
+    def suspend(self, run_id: str) -> None:
+        """Suspend a run, as the API does."""
+        self.control().suspend(run_id, "test")
+
+    def resume(self, run_id: str) -> None:
+        """Resume a run, as the API does."""
+        self.control().resume(run_id)
+        self.host.do(lambda runs: runs.nudge(run_id))
+
+    def rewind(self, run_id: str) -> None:
+        """Rewind a run, as the API does."""
+        self.control().rewind(run_id)
+        assert self.host.do(lambda runs: runs.start_again(run_id))
+
+    def sweep(self, *, after_s: float = 0.0) -> tuple[SweepDeed, ...]:
+        """Sweep once, as the timer does, `after_s` later than now; returns what it did."""
+        self.clock.hasten(after_s)
+
+        async def swept(runs: DurableRuns) -> SweepReport | None:
+            starts = Starts(asyncio.get_running_loop(), runs, Starter(self.memory.cloud))
+            return await asyncio.to_thread(Sweep(self.ports(warm_s=30.0)).sweep, starts)
+
+        report = self.host.do(swept)
+        assert report is not None
+        assert report.problems == ()
+        return tuple(act.deed for act in report.acts)
+
     def end_of(self, run_id: str, *, within_s: float = 30.0) -> RunEnd:
         """Wait for the end of a run; its orchestration must have completed well."""
         ended = self.host.wait_for(run_id, within_s=within_s)
@@ -79,10 +135,14 @@ class House:
         assert ended.runtime_status.name == "COMPLETED", ended
         return decode(RunEnd, json.loads(ended.serialized_output))
 
-    def restart(self, run_id: str) -> None:
-        """Kill the app with all it remembers, and start the run again as the local backend does."""
+    def lose_host(self) -> None:
+        """Kill the app with all it remembers; another one comes, which knows of no run."""
         self._stop_host()
         self.host = self._new_host()
+
+    def restart(self, run_id: str) -> None:
+        """Kill the app with all it remembers, and start the run again as the local backend does."""
+        self.lose_host()
         assert self.host.do(lambda runs: runs.start(run_id))
 
     def state(self, run_id: str) -> RunState:
@@ -120,15 +180,19 @@ class House:
         if leaving is not None:
             self._leaving.append(leaving)
 
-    def _new_host(self) -> DurableHost:
-        ports = Ports(
+    def ports(self, *, warm_s: float | None = None) -> Ports:
+        """The cloud as the Function app gets it."""
+        return Ports(
             cloud=self.memory.cloud,
             containers=self.memory.containers,
             pool=self.memory.pool,
             container_image="cpu",
             container_environment=TaskEnvironment(plain={}, secret={}),
+            warm_s=warm_s,
         )
-        return DurableHost(activities(ports, Catalogue())).start()
+
+    def _new_host(self) -> DurableHost:
+        return DurableHost(activities(self.ports(), Catalogue())).start()
 
     def _fill(self) -> None:
         package = ModelPackage(

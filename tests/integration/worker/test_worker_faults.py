@@ -1,6 +1,7 @@
 """What goes wrong with a shard, and what the worker makes of it."""
 
 from collections.abc import Callable
+from threading import current_thread, main_thread
 
 import pytest
 from toy_workload import STAGE, Misbehaviour
@@ -11,9 +12,8 @@ from dropscore.cloud.operations import Operation
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode
 from dropscore.contracts.errors import TransientCloudError
-from dropscore.contracts.failures import Code
 from dropscore.contracts.names import ContainerName, QueueName
-from dropscore.contracts.quarantine import PoisonedMessage, Quarantined
+from dropscore.contracts.quarantine import PoisonedMessage
 from dropscore.contracts.request import RunPolicy
 from dropscore.contracts.verdict import Outcome
 from gpu_worker.worker import Exit
@@ -22,7 +22,6 @@ Start = Callable[..., RunningWorker]
 Wait = Callable[..., None]
 
 GOOD = b"".join(item(number) for number in range(4))
-FAST_RETRY = RunPolicy(shard_attempts=2)
 
 
 def held_item() -> bytes:
@@ -36,56 +35,6 @@ def warm_worker(runs: Runs, start_worker: Start, wait_until: Wait) -> RunningWor
     worker = start_worker(lanes=1)
     wait_until(lambda: runs.verdict("warm-up", 0))
     return worker
-
-
-def quarantined(cloud: MemoryCloud, run_id: str, shard_id: int) -> Quarantined:
-    blob = cloud.blobs.stored(layout.quarantine(run_id, shard_id))
-    assert blob is not None
-    return decode(Quarantined, blob.data)
-
-
-def test_a_corrupt_item_fails_its_shard_at_once_and_no_other(
-    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
-) -> None:
-    shards = runs.start("run-1", GOOD + item(1) + item(Misbehaviour.CORRUPT) + GOOD, shard_items=2)
-    start_worker()
-    wait_until(lambda: len(runs.verdicts("run-1", shards)) == shards)
-
-    outcomes = [verdict.outcome for verdict in runs.verdicts("run-1", shards)]
-    assert outcomes == [Outcome.DONE, Outcome.DONE, Outcome.FAILED, Outcome.DONE, Outcome.DONE]
-    failed = runs.verdict("run-1", 2)
-    assert failed is not None
-    assert failed.failure is not None
-    assert (failed.failure.code, failed.failure.item, failed.attempt) == (Code.INPUT_CORRUPT, 5, 1)
-    assert (failed.items_done, failed.items_failed) == (0, 2)
-    assert quarantined(cloud, "run-1", 2).input == "run-1.bin"
-
-
-def test_a_bug_is_tried_again_and_then_shelved_with_its_traceback(
-    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
-) -> None:
-    runs.start("run-1", item(Misbehaviour.BUG), shard_items=1, policy=FAST_RETRY)
-    start_worker()
-    wait_until(lambda: runs.verdict("run-1", 0))
-
-    shelved = quarantined(cloud, "run-1", 0)
-    assert shelved.failure.code is Code.SHARD_FAILED
-    assert shelved.attempts == 2
-    assert "ZeroDivisionError: a bug" in (shelved.failure.detail or "")
-    wait_until(lambda: cloud.queue.depth(QueueName.SHARDS_NORMAL) == 0)
-
-
-def test_a_shard_that_ends_its_workers_each_time_is_poison(
-    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
-) -> None:
-    runs.start("run-1", GOOD, shard_items=4, policy=FAST_RETRY)
-    for _ in range(2):
-        cloud.queue.receive(QueueName.SHARDS_NORMAL, count=1, lease_s=0)
-    start_worker()
-    wait_until(lambda: runs.verdict("run-1", 0))
-
-    assert quarantined(cloud, "run-1", 0).failure.code is Code.SHARD_POISON
-    assert STAGE.opened == []
 
 
 def test_malformed_messages_leave_on_first_sight_and_slow_nobody(
@@ -184,15 +133,33 @@ def test_a_cancelled_run_stops_in_flight_and_its_messages_go(cloud: MemoryCloud,
     assert runs.verdict("run-1", 0) is None
 
 
+@pytest.mark.fault(50)
+@pytest.mark.usefixtures("warm_worker")
+def test_nothing_is_committed_once_a_cancellation_was_written(cloud: MemoryCloud, runs: Runs, wait_until: Wait) -> None:
+    mark = layout.cancel_mark("run-1")
+
+    def cancel_meanwhile(operation: Operation) -> None:
+        if operation.kind == "blob.put" and "run-1/parts/" in operation.target:
+            cloud.blobs.create(mark, b"{}")
+
+    cloud.blobs.operations.interrupt = cancel_meanwhile
+    runs.start("run-1", GOOD, shard_items=1)
+    wait_until(lambda: cloud.blobs.head(mark))
+    wait_until(lambda: cloud.queue.depth(QueueName.SHARDS_NORMAL) == 0, within_s=4)
+
+    assert not [name for name in cloud.blobs.names(ContainerName.RUNS) if name.startswith("run-1/verdicts/")]
+
+
 @pytest.mark.usefixtures("warm_worker")
 def test_a_worker_that_lost_its_lease_publishes_nothing(cloud: MemoryCloud, runs: Runs, wait_until: Wait) -> None:
-    def break_heartbeats(operation: Operation) -> None:
-        if operation.kind == "queue.update":
+    def cut_off(operation: Operation) -> None:
+        """The worker cannot reach the queue; the test can."""
+        if operation.kind in ("queue.update", "queue.get") and current_thread() is not main_thread():
             raise TransientCloudError("busy")
 
     runs.start("run-1", held_item(), shard_items=1, policy=RunPolicy(lease_s=1))
     wait_until(STAGE.held.is_set)
-    cloud.queue.operations.interrupt = break_heartbeats
+    cloud.queue.operations.interrupt = cut_off
     wait_until(lambda: cloud.queue.receive(QueueName.SHARDS_NORMAL, count=1, lease_s=60))
     STAGE.let_go.set()
     wait_until(lambda: "run-1" in "".join(cloud.blobs.names(ContainerName.LOGS)))
@@ -210,6 +177,9 @@ def test_leases_are_kept_while_a_shard_takes_long(cloud: MemoryCloud, runs: Runs
     assert cloud.queue.receive(QueueName.SHARDS_NORMAL, count=1, lease_s=1) == []
     STAGE.let_go.set()
     wait_until(lambda: runs.verdict("run-1", 0))
+    verdict = runs.verdict("run-1", 0)
+    assert verdict is not None
+    assert verdict.attempt == 1
 
 
 def test_a_shard_delivered_again_after_its_verdict_is_not_scored_again(
@@ -276,11 +246,15 @@ def test_a_predict_that_hangs_ends_the_worker(cloud: MemoryCloud, runs: Runs, wa
     assert len(cloud.queue.receive(QueueName.SHARDS_NORMAL, count=1, lease_s=1)) == 1
 
 
-def test_an_input_shorter_than_planned_fails_its_shard(runs: Runs, start_worker: Start, wait_until: Wait) -> None:
-    runs.admit("run-1", GOOD)
-    runs.send("run-1", 5, shard_items=5)
-    start_worker()
-    wait_until(lambda: runs.verdict("run-1", 0))
-    verdict = runs.verdict("run-1", 0)
-    assert verdict is not None
-    assert verdict.outcome is Outcome.FAILED
+def test_a_bug_on_the_item_that_a_new_model_is_tried_on_is_that_items_alone(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    """Two shards wait for one model: the load fails on the first item of one, and the other loads it by itself."""
+    policy = RunPolicy(shard_attempts=2, shard_backoff_s=0.02)
+    shards = runs.start("run-1", item(Misbehaviour.BUG) + GOOD[48:] + GOOD, shard_items=4, policy=policy)
+    start_worker(lanes=2)
+    wait_until(lambda: len(runs.verdicts("run-1", shards)) == shards)
+    assert [(one.outcome, one.items_failed) for one in runs.verdicts("run-1", shards)] == [
+        (Outcome.SPLIT, 1),
+        (Outcome.DONE, 0),
+    ]

@@ -4,9 +4,12 @@ turns every byte b into 255 - b, a part is the results one after the other.
 What an item's first byte is decides whether it behaves (see `Misbehaviour`).
 """
 
+import ctypes
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ import torch
 
 from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
-from dropscore.contracts.plan import ShardSpec
+from dropscore.contracts.plan import Piece, ShardSpec
 from dropscore.workloads.base import (
     InputFiles,
     Item,
@@ -30,6 +33,9 @@ from dropscore.workloads.base import (
 
 SIDE = 4
 ITEM_BYTES = SIDE * SIDE * 3
+BOMB_BYTES = 2**31
+DEADLY_MODEL = "deadly"
+"""Kills its process while it is loaded."""
 HOLD_FILE = "TOY_HOLD_FILE"
 """Environment variable with the file whose coming lets a held item go."""
 
@@ -37,6 +43,18 @@ HOLD_FILE = "TOY_HOLD_FILE"
 class Misbehaviour(IntEnum):
     """First byte of an item that does not behave."""
 
+    SEGFAULT = 240
+    """Kills its process in `predict`."""
+    DECODER_SEGFAULT = 241
+    ABORT = 242
+    """Kills its process in the sink."""
+    KILLED = 243
+    """Has its process killed with SIGKILL, as the kernel does when memory runs out."""
+    HANG = 244
+    """Never comes out of `predict`."""
+    DECODER_HANG = 245
+    BOMB = 246
+    """Takes memory until it is stopped, or `BOMB_BYTES` are taken."""
     CORRUPT = 251
     """Cannot be decoded."""
     BUG = 252
@@ -44,6 +62,10 @@ class Misbehaviour(IntEnum):
     DEVICE_LOST = 253
     OUT_OF_MEMORY = 254
     """Does not fit on the device in a batch of more than one."""
+    TOO_LARGE = 249
+    """Does not fit on the device, not even alone."""
+    NAN = 250
+    """Its result is not a number."""
     HELD = 255
     """Waits in `predict` until the test lets go."""
 
@@ -67,10 +89,23 @@ class Stage:
         self.opened: list[int] = []
         self.let_go = threading.Event()
         self.held = threading.Event()
+        self.faults = 0
+        """Batches that raise, whatever they hold."""
         self.lock = threading.Lock()
 
 
 STAGE = Stage()
+
+
+def segfault() -> None:
+    """What a decoder does that reads where it must not."""
+    ctypes.string_at(0)
+
+
+def take_memory() -> None:
+    """What a decompression bomb does."""
+    taken = [np.ones(2**24, dtype=np.uint8) for _ in range(BOMB_BYTES // 2**24)]
+    threading.Event().wait(len(taken))
 
 
 class ToyScorer:
@@ -99,18 +134,32 @@ class ToyScorer:
             STAGE.batches.append(marks)
         self._misbehave(marks)
         seen, self._seen = self._seen, self._seen + len(batch)
-        return 255 - batch + (seen if self._sequential else 0)
+        result = 255 - batch + (seen if self._sequential else 0)
+        if Misbehaviour.NAN in marks:
+            result = result.float()
+            result[marks.index(Misbehaviour.NAN)] = float("nan")
+        return result
 
     def postprocess(self, result: torch.Tensor, items: Sequence[Item]) -> Sequence[Any]:
         return list(result.numpy())
 
     def _misbehave(self, marks: list[int]) -> None:
+        with STAGE.lock:
+            STAGE.faults, fails = max(0, STAGE.faults - 1), STAGE.faults > 0
+        if fails:
+            raise RuntimeError("once in a while")
         if Misbehaviour.BUG in marks:
             raise ZeroDivisionError("a bug")
         if Misbehaviour.DEVICE_LOST in marks:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
-        if Misbehaviour.OUT_OF_MEMORY in marks and len(marks) > 1:
+        if Misbehaviour.TOO_LARGE in marks or (Misbehaviour.OUT_OF_MEMORY in marks and len(marks) > 1):
             raise torch.OutOfMemoryError("tried to allocate more than there is")
+        if Misbehaviour.SEGFAULT in marks:
+            segfault()
+        if Misbehaviour.KILLED in marks:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if Misbehaviour.HANG in marks:
+            threading.Event().wait()
         if Misbehaviour.HELD in marks:
             self._hold()
 
@@ -129,6 +178,8 @@ class ToySink:
         self._data = bytearray()
 
     def write(self, item: Item, result: Any) -> None:
+        if item.pixels[0, 0, 0] == Misbehaviour.ABORT:
+            os.abort()
         self._data += result.tobytes()
 
     def close(self) -> PartFile:
@@ -145,6 +196,8 @@ class ToyScoring:
     def load(self, request: LoadRequest) -> Scorer:
         assert isinstance(request.options, ToyOptions)
         STAGE.loads.append(request.options.model)
+        if request.options.model == DEADLY_MODEL:
+            segfault()
         return ToyScorer(sequential=request.options.sequential, checkpoint=request.checkpoint)
 
     def open_source(self, shard: ShardSpec, options: ToyOptions, inputs: InputFiles) -> Iterator[Item]:
@@ -158,13 +211,31 @@ class ToyScoring:
             pixels = np.frombuffer(data, dtype=np.uint8).reshape(SIDE, SIDE, 3)
             if pixels[0, 0, 0] == Misbehaviour.CORRUPT:
                 raise FailedError.of(Code.INPUT_CORRUPT, f"item {index} is corrupt", item=index)
+            _misbehave_in_decoder(int(pixels[0, 0, 0]))
             yield Item(index, pixels)
 
     def open_sink(self, shard: ShardSpec, options: ToyOptions) -> Sink:
         return ToySink()
 
 
+def _misbehave_in_decoder(mark: int) -> None:
+    if mark == Misbehaviour.DECODER_SEGFAULT:
+        segfault()
+    if mark == Misbehaviour.DECODER_HANG:
+        threading.Event().wait()
+    if mark == Misbehaviour.BOMB:
+        take_memory()
+
+
 SCORING = ToyScoring()
+
+
+def narrow(shard: ShardSpec, piece: Piece, options: WorkloadOptions, inputs: InputFiles) -> ShardSpec:
+    """The bytes of these items."""
+    offset = int(str(shard.work["offset"])) + (piece.first_item - shard.first_item) * ITEM_BYTES
+    work = {"offset": offset}
+    return shard.model_copy(update={"first_item": piece.first_item, "items": piece.items, "work": work})
+
 
 TOY = WorkloadDefinition(
     name="toy",
@@ -173,4 +244,8 @@ TOY = WorkloadDefinition(
     planner="toy_workload:none",
     scoring="toy_workload:SCORING",
     stitcher="toy_workload:none",
+    narrow="toy_workload:narrow",
 )
+
+WHOLE_TOY = replace(TOY, narrow=None)
+"""One whose shards are not divided."""

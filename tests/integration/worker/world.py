@@ -107,13 +107,13 @@ class Runs:
         return [verdict for verdict in found if verdict is not None]
 
     def output(self, run_id: str, shards: int) -> bytes:
-        """All parts, one after the other."""
+        """All parts, one after the other; items without a result are left out."""
         data = b""
         for verdict in self.verdicts(run_id, shards):
-            assert verdict.part is not None
-            part = self._read(layout.BlobPath(ContainerName.RUNS, verdict.part.path), bytes)
-            assert part is not None
-            data += part
+            parts = [one.part for one in verdict.pieces] if verdict.pieces else [verdict.part]
+            for part in parts:
+                if part is not None:
+                    data += self._read(layout.BlobPath(ContainerName.RUNS, part.path), bytes) or b""
         return data
 
     def _read[T](self, path: layout.BlobPath, made: Callable[[bytes], T]) -> T | None:
@@ -126,14 +126,22 @@ class Runs:
 class RunningWorker:
     """A worker on a thread of its own."""
 
-    def __init__(self, cloud: MemoryCloud, *, name: str = "w1", idle_exit_s: float = 60.0, lanes: int = 2) -> None:
+    def __init__(
+        self,
+        cloud: MemoryCloud,
+        *,
+        name: str = "w1",
+        idle_exit_s: float = 60.0,
+        lanes: int = 2,
+        definition: WorkloadDefinition = TOY,
+    ) -> None:
         logs = self._logs = RunLogs(name)
         logs.setFormatter(JsonLines(worker=name))
         logging.getLogger("gpu_worker").addHandler(logs)
         self.desk = compose_desk(cloud.blobs, cloud.queue, cloud.clock, logs)
         self.worker = Worker(self.desk, idle_exit_s=idle_exit_s)
         self.scoring: Scoring = compose_scoring(
-            self.desk, self.worker.ended, name=name, device="cpu", lanes=lanes, find_workload=_find_toy
+            self.desk, self.worker.ended, name=name, device="cpu", lanes=lanes, find_workload=lambda _: definition
         )
         self._coming = Future[Scoring]()
         self._coming.set_result(self.scoring)
@@ -155,8 +163,3 @@ class RunningWorker:
         self._thread.join(within_s)
         logging.getLogger("gpu_worker").removeHandler(self._logs)
         assert not self._thread.is_alive()
-
-
-def _find_toy(name: str) -> WorkloadDefinition:
-    assert name == TOY.name
-    return TOY

@@ -15,14 +15,15 @@ from dropscore.contracts.base import Contract
 from dropscore.contracts.codec import decode, encode, encode_bytes
 from dropscore.contracts.failures import Failure
 from dropscore.contracts.identity import sha256_hex
-from dropscore.contracts.names import ActivityName
+from dropscore.contracts.names import ActivityName, Lane
 from dropscore.contracts.package import ModelPackage
 from dropscore.contracts.plan import SHARDS_PER_PAGE, PlanIndex, ShardSpec
-from dropscore.contracts.request import RunRecord, RunSource
+from dropscore.contracts.request import AdmittedRun, RunPolicy, RunRecord, RunSource
 from dropscore.contracts.run import RunState, RunStatus, StageTime
 from dropscore.contracts.verdict import Outcome, Verdict, WorkerFacts
 
 RUN = "film-0123456789abcdef"
+WARM_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,22 @@ class Bench:
         self.memory.blobs.put(layout.package(name, version), data)
         self.memory.blobs.put(layout.model_alias(name, "stable"), json.dumps({"version": version}).encode())
         return sha256_hex(data)
+
+    def admit(self, *, replay_of: str | None = None) -> None:
+        """Store an admission, as the activity of that name does."""
+        admitted = AdmittedRun(
+            run_id=RUN,
+            workload="style_transfer",
+            options={},
+            model=None,
+            lane=Lane.NORMAL,
+            policy=RunPolicy(),
+            input_count=1,
+            input_bytes=5,
+            options_digest=sha256_hex(b"{}"),
+            replay_of=replay_of,
+        )
+        self.memory.blobs.put(layout.admission(RUN), encode_bytes(admitted))
 
     def enter(self, status: RunStatus, **facts: Any) -> RunState:
         """Write the run's state as if it had come to a status."""

@@ -1,4 +1,5 @@
 import json
+import socket
 import unicodedata
 
 import pytest
@@ -105,6 +106,7 @@ def test_cancelled_run_keeps_its_lane_so_that_its_messages_are_found(ready: Benc
     assert (admit(ready).cancelled, admit(ready).lane) == (True, Lane.OFFPEAK)
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize(
     ("body", "code", "part"),
     [
@@ -128,6 +130,7 @@ def test_unreadable_request_is_refused_with_place_and_reason(bench: Bench, body:
     assert part in first.message
 
 
+@pytest.mark.fault(8)
 def test_unknown_field_is_refused_with_the_nearest_name(bench: Bench) -> None:
     bench.ask_for(optons={})
     first = refusal(bench)[0]
@@ -135,6 +138,7 @@ def test_unknown_field_is_refused_with_the_nearest_name(bench: Bench) -> None:
     assert first.action.startswith("Did you mean 'options'?")
 
 
+@pytest.mark.fault(8)
 def test_unknown_workload_is_refused_with_the_known_ones(bench: Bench) -> None:
     bench.ask_for(workload="style_transfers")
     first = refusal(bench)[0]
@@ -142,6 +146,7 @@ def test_unknown_workload_is_refused_with_the_known_ones(bench: Bench) -> None:
     assert first.action == "Did you mean 'style_transfer'? Known: style_transfer."
 
 
+@pytest.mark.fault(8)
 def test_every_wrong_option_is_named_with_its_value(bench: Bench) -> None:
     bench.ask_for(options={"crf": 99, "preset": "fastest", "strenght": 1})
     failures = {one.field: one for one in refusal(bench)}
@@ -177,6 +182,44 @@ def test_name_that_could_reach_elsewhere_is_refused(bench: Bench, name: str) -> 
     assert (first.code, first.input, first.field) == (Code.INPUT_NAME, name, "inputs[1]")
 
 
+ADDRESSES = [
+    *(
+        f"{scheme}://127.0.0.1:10000/x.mp4"
+        for scheme in ("http", "https", "ftp", "gopher", "rtmp", "rtsp", "tcp", "udp")
+    ),
+    *("file:///etc/passwd", "file:/etc/passwd", "file:etc/passwd", "FILE:///etc/passwd", "data:image/png;base64,AAAA"),
+    *("http:/127.0.0.1/x", "http:127.0.0.1", "HTTP://127.0.0.1/x", "hTTp://localhost/x", "//127.0.0.1/x.mp4", "///x"),
+    *("http://169.254.169.254/metadata/instance?api-version=2021-02-01", "http://[::1]/x", "http://[::ffff:7f00:1]/x"),
+    *("http://2130706433/x", "http://0x7f000001/x", "http://017700000001/x", "http://127.1/x", "http://0/x"),
+    *("http://user:secret@127.0.0.1/x", "http://127.0.0.1#@example.org/x", "http://example.org@127.0.0.1/x"),
+    *("concat:a.mp4|b.mp4", "pipe:0", "crypto:file:///etc/passwd", "subfile,,start,0,end,9,,:/etc/passwd", "cache:x"),
+    *("async:http://127.0.0.1/x", "hls+http://127.0.0.1/x.m3u8", "https:\\\\127.0.0.1\\x", "http:\t//127.0.0.1/x"),
+    *("%68ttp://127.0.0.1/x", "http%3A%2F%2F127.0.0.1%2Fx", "\u210ettp://127.0.0.1/x", "http://127.0.0.1/\r\nHost: x"),
+]
+
+
+@pytest.mark.fault(58)
+@pytest.mark.parametrize("field", ["inputs", "style_image"])
+def test_address_is_a_name_like_any_other_and_nobody_goes_there(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    def went(*where: object) -> None:
+        raise AssertionError(f"somebody went to {where}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", went)
+    monkeypatch.setattr(socket.socket, "connect", went)
+    assert len(ADDRESSES) >= 40
+    bench.package()
+    for number, address in enumerate(ADDRESSES):
+        if field == "inputs":
+            bench.ask_for(inputs=[address])
+        else:
+            bench.upload("film.mp4")
+            bench.ask_for(options={"method": "optimisation", "style_image": address})
+        first = refusal(bench)[0]
+        assert first.code in (Code.INPUT_NAME, Code.INPUT_MISSING), (number, address, first)
+
+
 @pytest.mark.parametrize("name", ["my film #1 100%.mp4", "Über/größe 映画.mp4", "a;b&c=d+e.mp4", "x" * 1020 + ".mp4"])
 def test_unusual_names_work(bench: Bench, name: str) -> None:
     bench.package()
@@ -195,6 +238,7 @@ def test_name_is_found_whichever_way_its_accents_are_written(bench: Bench) -> No
     assert inputs_of(bench) == [composed]
 
 
+@pytest.mark.fault(10)
 def test_first_twenty_of_many_missing_inputs_are_listed(bench: Bench) -> None:
     bench.package()
     bench.upload(*(f"frames/{number}.png" for number in range(100)))
@@ -216,6 +260,7 @@ def test_many_names_of_one_folder_cost_one_listing(bench: Bench) -> None:
     assert inputs_of(bench) == names
 
 
+@pytest.mark.fault(12)
 def test_empty_input_is_refused_by_name(bench: Bench) -> None:
     bench.package()
     bench.upload("film.mp4")
@@ -364,3 +409,23 @@ def test_names_behind_the_listed_part_of_a_large_folder_are_asked_for(
     bench.ask_for(inputs=wanted)
     assert admit(bench).failure is None
     assert inputs_of(bench) == wanted
+
+
+@pytest.mark.fault(11)
+def test_inputs_that_options_name_are_held_to_their_version_too(bench: Bench) -> None:
+    bench.package("vgg19")
+    bench.upload("film.mp4", "styles/starry.jpg")
+    bench.ask_for(options={"method": "optimisation", "style_image": "styles/starry.jpg"})
+    bench.call(ActivityName.ADMIT, RunRef(run_id=RUN), Admission)
+    admitted = decode(AdmittedRun, bench.memory.blobs.get(layout.admission(RUN)).data)
+    info = bench.memory.blobs.head(layout.input_file("styles/starry.jpg"))
+    assert info is not None
+    assert [(one.name, one.etag) for one in admitted.extra_inputs] == [("styles/starry.jpg", info.etag)]
+
+
+def test_deadline_of_a_run_is_told_in_the_list_of_runs(bench: Bench) -> None:
+    bench.package()
+    bench.upload("film.mp4")
+    bench.ask_for(policy={"deadline_s": 90.0})
+    bench.call(ActivityName.ADMIT, RunRef(run_id=RUN), Admission)
+    assert bench.listed()["deadline"] == "90"

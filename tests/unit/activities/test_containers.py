@@ -43,6 +43,7 @@ def test_product_counts_whatever_became_of_the_container(bench: Bench, role: Rol
     assert (seen.product_ready, seen.phase) == (True, ContainerPhase.MISSING)
 
 
+@pytest.mark.fault(30)
 def test_exit_code_and_detail_come_with_the_phase(bench: Bench) -> None:
     start(bench)
     bench.memory.containers.become(NAME, ContainerPhase.FAILED, exit_code=137, detail="OOMKilled")
@@ -64,6 +65,7 @@ def test_cancellation_is_told(bench: Bench) -> None:
     assert check(bench).cancelled
 
 
+@pytest.mark.fault(30)
 def test_output_is_kept_before_the_group_is_deleted(bench: Bench) -> None:
     start(bench)
     bench.memory.containers.become(NAME, ContainerPhase.FAILED, log="Traceback: größer\n")

@@ -1,8 +1,9 @@
 import json
 
 import pytest
-from activity_bench import RUN, Bench
+from activity_bench import RUN, WARM_S, Bench
 
+from dropscore.cloud.run_index import RunIndex
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode, encode_bytes
 from dropscore.contracts.failures import Code, Failure, failure
@@ -17,9 +18,9 @@ from dropscore.contracts.orchestration import (
     RunEnd,
     RunRef,
 )
-from dropscore.contracts.plan import ShardMessage, ShardSpec
+from dropscore.contracts.plan import RunEvent, ShardMessage, ShardSpec
 from dropscore.contracts.receipt import OutputFile, OutputManifest, Receipt, StitchResult
-from dropscore.contracts.run import RunStatus
+from dropscore.contracts.run import CancelMark, RunStatus
 
 NORMAL = QueueName.SHARDS_NORMAL
 VIDEO = OutputFile(name="film.mp4", sha256="0" * 64, size_bytes=9, media_type="video/mp4")
@@ -259,3 +260,49 @@ def test_cleaning_up_twice_changes_nothing(bench: Bench, status: RunStatus) -> N
 
 def runs_on_lane_of(bodies: list[bytes]) -> list[str]:
     return [json.loads(body)["run_id"] for body in bodies if body.startswith(b"{")]
+
+
+@pytest.mark.parametrize("status", ENDINGS)
+def test_run_that_was_cleaned_up_is_noted_in_the_list_of_runs(bench: Bench, status: RunStatus) -> None:
+    bench.enter(status)
+    bench.memory.queue.send(NORMAL, shard_message(RUN, 1))
+    while not clean(bench, status).done:
+        assert not RunIndex(bench.memory.blobs).is_cleaned(RUN)
+    assert RunIndex(bench.memory.blobs).is_cleaned(RUN)
+
+
+def test_run_that_has_not_ended_is_never_noted_as_cleaned(bench: Bench) -> None:
+    assert clean(bench, RunStatus.FAILED).done
+    assert not RunIndex(bench.memory.blobs).is_cleaned(RUN)
+
+
+def test_run_stopped_by_nobodys_wish_failed_with_the_marks_reason(bench: Bench) -> None:
+    why = failure(Code.RUN_DEADLINE)
+    mark = CancelMark(run_id=RUN, at=bench.clock.now(), failure=why)
+    bench.memory.blobs.put(layout.cancel_mark(RUN), encode_bytes(mark))
+    end = finish(bench, RunStatus.CANCELLED, failure(Code.RUN_CANCELLED))
+    assert (end.status, end.failure) == (RunStatus.FAILED, why)
+
+
+def test_suspension_ends_with_the_run(bench: Bench) -> None:
+    bench.enter(RunStatus.CANCELLED, suspended_at=bench.clock.now())
+    bench.memory.blobs.put(layout.suspend_mark(RUN), b"{}")
+    clean(bench, RunStatus.CANCELLED)
+    assert bench.memory.blobs.head(layout.suspend_mark(RUN)) is None
+
+
+@pytest.mark.parametrize("status", [RunStatus.SUCCEEDED, RunStatus.SUCCEEDED_WITH_GAPS, RunStatus.FAILED])
+def test_warm_workers_are_looked_after_when_they_should_have_left(warm: Bench, status: RunStatus) -> None:
+    warm.memory.pool.admit(1)
+    warm.memory.pool.add(["w1"])
+    warm.enter(status)
+    assert clean(warm, status).done
+    assert warm.memory.queue.receive(QueueName.RUN_EVENTS, count=1, lease_s=1) == []
+    warm.clock.advance(WARM_S + 6)
+    (later,) = warm.memory.queue.receive(QueueName.RUN_EVENTS, count=1, lease_s=1)
+    assert decode(RunEvent, later.body).look_at_workers
+
+
+def test_nobody_is_looked_after_where_no_worker_is_left(warm: Bench) -> None:
+    clean(warm, RunStatus.SUCCEEDED)
+    assert warm.memory.queue.bodies(QueueName.RUN_EVENTS) == []

@@ -26,6 +26,7 @@ NORMAL = QueueName.SHARDS_NORMAL
 @pytest.fixture(autouse=True)
 def _running(bench: Bench) -> None:
     bench.ask_for()
+    bench.admit()
     bench.enter(RunStatus.PROVISIONING)
 
 
@@ -183,7 +184,7 @@ def test_count_without_news_writes_nothing(bench: Bench) -> None:
     count(bench, 10)
     bench.memory.blobs.operations.clear()
     count(bench, 10, settled=1)
-    assert bench.memory.blobs.operations.counts() == {"blob.head": 1, "blob.list": 1}
+    assert bench.memory.blobs.operations.counts() == {"blob.head": 2, "blob.list": 1}
 
 
 def test_counting_costs_what_is_new(bench: Bench) -> None:
@@ -202,3 +203,11 @@ def test_queue_is_looked_at_only_when_asked(bench: Bench) -> None:
 def test_cancellation_is_told(bench: Bench) -> None:
     bench.memory.blobs.create(layout.cancel_mark(RUN), b"{}")
     assert count(bench, 1).cancelled
+
+
+def test_of_a_replay_only_what_has_no_verdict_is_queued_and_looked_at_before_it_is_scored(bench: Bench) -> None:
+    bench.admit(replay_of="film-fedcba9876543210")
+    bench.plan(5)
+    bench.settle(0, 2, 3)
+    assert enqueue(bench, 5) == 5
+    assert queued(bench) == [(1, 1), (4, 1)]

@@ -51,6 +51,7 @@ def test_run_that_nobody_asked_for_has_no_state(bench: Bench) -> None:
         record(bench, RunStatus.PLANNING)
 
 
+@pytest.mark.fault(27)
 def test_changes_at_once_lose_none(bench: Bench) -> None:
     bench.enter(RunStatus.SCORING)
     states = RunStates(bench.memory.cloud)
@@ -67,6 +68,26 @@ def test_changes_at_once_lose_none(bench: Bench) -> None:
     for thread in threads:
         thread.join()
     assert bench.state().items_done == 20
+
+
+@pytest.mark.fault(27)
+def test_of_fifty_that_change_at_once_each_is_counted_or_told_to_come_again(bench: Bench) -> None:
+    bench.enter(RunStatus.SCORING)
+    states, told, together = RunStates(bench.memory.cloud), [], threading.Barrier(50)
+
+    def count_up() -> None:
+        together.wait()
+        try:
+            states.change(RUN, lambda state: state.model_copy(update={"items_done": state.items_done + 1}))
+        except TransientCloudError as error:
+            told.append(error)
+
+    threads = [threading.Thread(target=count_up) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert bench.state().items_done == 50 - len(told)
 
 
 def test_state_that_never_holds_still_is_a_transient_failure(bench: Bench) -> None:

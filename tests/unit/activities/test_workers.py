@@ -45,6 +45,7 @@ def test_running_worker_means_scoring(bench: Bench) -> None:
     assert (bench.state().status, bench.state().workers) == (RunStatus.SCORING, 1)
 
 
+@pytest.mark.fault(32)
 def test_reason_why_no_node_comes_is_shown(bench: Bench) -> None:
     bench.memory.pool.doubt = "The quota of cores is used up."
     assert ensure(bench, 2).detail == "0 workers run, 2 wait for a node. The quota of cores is used up."

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from dropscore.api.starting import Starter
+from dropscore.cloud.clock import ManualClock
 from dropscore.cloud.memory import MemoryCloud
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode, encode_bytes
@@ -71,6 +72,7 @@ def test_trigger_that_is_gone_is_told_in_rejected(starter: Starter, memory: Memo
     assert memory.orchestrations.started == []
 
 
+@pytest.mark.fault(7)
 def test_large_trigger_is_refused_without_being_read(starter: Starter, memory: MemoryCloud) -> None:
     drop(memory, b" " * (MAX_REQUEST_BYTES + 1))
     record = record_of(memory, start(starter, memory))
@@ -132,14 +134,30 @@ def test_run_is_started_after_a_crash_at_any_point(starter: Starter, memory: Mem
     def interrupt(operation: Any) -> None:
         left[0] -= 1
         if left[0] == 0:
-            raise TransientCloudError("crash")
+            raise RuntimeError("crash")
 
     memory.blobs.operations.interrupt = interrupt
-    with pytest.raises(TransientCloudError):
+    with pytest.raises(RuntimeError):
         start(starter, memory)
     memory.blobs.operations.interrupt = None
     run_id = start(starter, memory)
     assert memory.orchestrations.started == [run_id]
+
+
+@pytest.mark.fault(24)
+def test_trigger_waits_for_a_storage_that_does_not_answer(
+    starter: Starter, memory: MemoryCloud, clock: ManualClock
+) -> None:
+    """Five failed deliveries would give the trigger up, within seconds."""
+    drop(memory)
+    gone_until = clock.monotonic() + 200.0
+
+    def interrupt(operation: Any) -> None:
+        if clock.monotonic() < gone_until:
+            raise TransientCloudError("no answer")
+
+    memory.blobs.operations.interrupt = interrupt
+    assert memory.orchestrations.started == [start(starter, memory)]
 
 
 def test_record_without_an_orchestration_is_scheduled_by_the_next_event(starter: Starter, memory: MemoryCloud) -> None:
@@ -176,3 +194,98 @@ def test_poisoned_trigger_is_told_in_rejected(starter: Starter, memory: MemoryCl
     text = memory.blobs.get(layout.rejected("film.json")).data
     assert json.loads(text)["failures"][0]["code"] == "E-TRIGGER-POISON"
     assert memory.blobs.names(ContainerName.TRIGGERS) == ()
+
+
+HALF = b'{"workload": "style_transfer", "inputs": ["fi'
+WHOLE = b'{"workload": "style_transfer", "inputs": ["film.mp4"]}'
+
+
+@pytest.mark.fault(3)
+def test_trigger_rewritten_is_another_run_that_names_the_one_before(starter: Starter, memory: MemoryCloud) -> None:
+    drop(memory, b"holiday")
+    first = start(starter, memory)
+    drop(memory, b"journey")
+    second = record_of(memory, start(starter, memory))
+    assert second.source.follows == first
+    assert record_of(memory, first).body == "holiday", "the first goes on with what it was asked"
+    drop(memory, b"return")
+    assert record_of(memory, start(starter, memory)).source.follows == second.run_id
+
+
+@pytest.mark.fault(4)
+def test_event_of_a_trigger_deleted_after_its_run_began_is_a_duplicate_and_no_fault(
+    starter: Starter, memory: MemoryCloud
+) -> None:
+    drop(memory)
+    info = memory.blobs.head(layout.trigger(NAME))
+    run_id = start(starter, memory)
+    memory.blobs.delete(layout.trigger(NAME))
+    assert info is not None
+    late = asyncio.run(starter.start_by_trigger(NAME, memory.orchestrations, etag=info.etag))
+    assert late == run_id
+    assert memory.blobs.names(ContainerName.REJECTED) == ()
+
+
+@pytest.mark.fault(4)
+def test_event_of_a_version_that_nobody_has_seen_says_that_it_is_gone(starter: Starter, memory: MemoryCloud) -> None:
+    assert asyncio.run(starter.start_by_trigger(NAME, memory.orchestrations, etag="0x99")) is None
+    told = decode(Rejection, memory.blobs.get(layout.rejected(NAME)).data)
+    assert told.failures[0].code is Code.TRIGGER_GONE
+    assert told.run_id is not None
+
+
+@pytest.mark.fault(5)
+@pytest.mark.parametrize("early", [b"", b"  \n", HALF, b"{", b'{"a": "}', WHOLE[:-1]])
+def test_trigger_that_is_still_being_written_is_waited_for(
+    starter: Starter, memory: MemoryCloud, clock: ManualClock, early: bytes
+) -> None:
+    drop(memory, early)
+
+    def finish_writing(operation: Any) -> None:
+        if clock.monotonic() >= 4.0 and operation.kind == "blob.head":
+            memory.blobs.operations.interrupt = None
+            drop(memory, WHOLE)
+
+    memory.blobs.operations.interrupt = finish_writing
+    record = record_of(memory, start(starter, memory))
+    assert record.body == WHOLE.decode()
+    assert 4.0 <= clock.monotonic() < 10.0
+    assert memory.orchestrations.started == [record.run_id], "never on a part of it"
+
+
+@pytest.mark.fault(5)
+@pytest.mark.parametrize("early", [b"", HALF])
+def test_trigger_that_stays_unfinished_is_taken_as_it_is_after_ten_seconds(
+    starter: Starter, memory: MemoryCloud, clock: ManualClock, early: bytes
+) -> None:
+    drop(memory, early)
+    assert record_of(memory, start(starter, memory)).body == early.decode()
+    assert clock.monotonic() == pytest.approx(10.0, abs=1.5)
+
+
+@pytest.mark.fault(5)
+@pytest.mark.parametrize("text", [WHOLE, b"holiday", b'{"a": 1}}', b"{not json}", b'{"a": "\\"{"}'])
+def test_trigger_that_looks_finished_is_not_waited_for(
+    starter: Starter, memory: MemoryCloud, clock: ManualClock, text: bytes
+) -> None:
+    drop(memory, text)
+    start(starter, memory)
+    assert clock.monotonic() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "tenant"),
+    [("ours/film.json", "ours"), ("Ours/2026/film.json", "ours"), ("film.json", None), ("o_u/film.json", None)],
+)
+def test_a_trigger_in_a_tenants_folder_is_the_tenants(memory: MemoryCloud, name: str, tenant: str | None) -> None:
+    drop(memory, name=name)
+    run_id = start(Starter(memory.cloud, tenants=True), memory, name)
+    assert record_of(memory, run_id).source.tenant == tenant
+    entry = memory.blobs.head(layout.index_entry(run_id or ""))
+    assert entry is not None
+    assert entry.metadata["tenant"] == (tenant or "")
+
+
+def test_without_tenants_folders_of_triggers_mean_nothing(starter: Starter, memory: MemoryCloud) -> None:
+    drop(memory, name="ours/film.json")
+    assert record_of(memory, start(starter, memory, "ours/film.json")).source.tenant is None

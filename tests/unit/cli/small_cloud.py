@@ -2,23 +2,26 @@
 
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
 from rich.console import Console
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from activities.catalogue import Catalogue
+import function_app
+from activities.ports import Ports
 from dropscore.api.app import create_api
 from dropscore.api.boundary import Boundary
-from dropscore.api.services import Services
-from dropscore.api.starting import Starter
 from dropscore.cli.client import Api
 from dropscore.cli.screen import Screen
 from dropscore.cli.session import Session
 from dropscore.cloud.memory import MEMORY_ACCOUNTS, ManualClock, MemoryCloud, memory_cloud
+from dropscore.cloud.settings import TaskEnvironment
 from dropscore.contracts import layout
 from dropscore.contracts.codec import encode_bytes
 from dropscore.contracts.identity import sha256_hex
@@ -27,6 +30,8 @@ from dropscore.contracts.receipt import OutputFile, OutputManifest
 from dropscore.contracts.request import RunRecord, RunSource
 from dropscore.contracts.run import RunState, RunStatus, StageTime, index_metadata
 
+STORAGE = "/storage"
+"""Where links lead, on the same server."""
 START = "2026-01-01T00:00:00.000000Z"
 
 
@@ -58,6 +63,7 @@ class SmallCloud:
     url: str
     memory: MemoryCloud
     clock: ManualClock
+    storage: "Storage"
 
     def put_run(self, state: RunState) -> None:
         """Store a run as the activities do: request, state, list entry."""
@@ -112,7 +118,7 @@ class TestSession:
                 as_json=as_json, out=Console(file=self._out, width=200), err=Console(file=self._err, width=200)
             ),
             api=lambda: Api(cloud.url),
-            blobs=lambda: cloud.memory.blobs,
+            blobs=lambda _account: cloud.memory.blobs,
             data_account=lambda: MEMORY_ACCOUNTS[Account.DATA],
             pause=pause or cloud.clock.advance,
             monotonic=cloud.clock.monotonic,
@@ -128,14 +134,47 @@ class TestSession:
         return self._err.getvalue()
 
 
+class Storage:
+    """Answers whoever follows a link, beside the API."""
+
+    def __init__(self, memory: MemoryCloud, api: ASGIApp) -> None:
+        self._links = memory.links
+        self._api = api
+        self.asked: list[tuple[str, Mapping[str, str]]] = []
+        """Method and headers of every request."""
+        self.refusals: list[int] = []
+        """Statuses with which the next requests are answered instead."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not scope["path"].startswith(STORAGE):
+            await self._api(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        body, headers = await request.body(), dict(request.headers)
+        self.asked.append((request.method, headers))
+        url = f"{scope['raw_path'].decode().removeprefix(STORAGE)}?{scope['query_string'].decode()}"
+        if self.refusals:
+            await Response(status_code=self.refusals.pop(0))(scope, receive, send)
+            return
+        answer = self._links.answer(request.method, url, headers, body)
+        await Response(answer.body, answer.status, dict(answer.headers))(scope, receive, send)
+
+
 @contextmanager
 def running_cloud() -> Iterator[SmallCloud]:
-    """The API in a thread of this process, on a free port of loopback."""
+    """The API and its storage in a thread of this process, on a free port of loopback."""
     clock = ManualClock(START)
     memory = memory_cloud(clock)
-    services = Services(cloud=memory.cloud, starter=Starter(memory.cloud), workloads=Catalogue())
-    app = Boundary(create_api(lambda: services), memory.orchestrations)
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none")
+    ports = Ports(
+        cloud=memory.cloud,
+        containers=memory.containers,
+        pool=memory.pool,
+        container_image="cpu",
+        container_environment=TaskEnvironment(plain={}, secret={}),
+    )
+    services = function_app.assemble(ports).services
+    storage = Storage(memory, Boundary(create_api(lambda: services), memory.orchestrations))
+    config = uvicorn.Config(storage, host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -143,7 +182,9 @@ def running_cloud() -> Iterator[SmallCloud]:
         while not server.started:
             assert thread.is_alive(), "the API did not start"
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield SmallCloud(url=f"http://127.0.0.1:{port}", memory=memory, clock=clock)
+        url = f"http://127.0.0.1:{port}"
+        memory.links.base = f"{url}{STORAGE}"
+        yield SmallCloud(url=url, memory=memory, clock=clock, storage=storage)
     finally:
         server.should_exit = True
         thread.join()

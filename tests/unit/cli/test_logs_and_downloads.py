@@ -1,17 +1,24 @@
 """`dropscore logs` and `dropscore download`."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_cloud import SmallCloud, state_of
 
+from dropscore.cli import wire
+from dropscore.cli.client import Api
 from dropscore.cli.download import download_run
 from dropscore.cli.logs import show_logs
+from dropscore.cloud.memory_links import LinkAnswer
 from dropscore.contracts import layout
 from dropscore.contracts.codec import encode_bytes
-from dropscore.contracts.errors import FailedError
+from dropscore.contracts.errors import AccessDeniedError, FailedError, TransientCloudError
 from dropscore.contracts.failures import Code
+from dropscore.contracts.http.items import LogPage
 from dropscore.contracts.plan import InputSummary, PlanIndex, ShardSpec
 from dropscore.contracts.receipt import OutputFile, OutputManifest
 from dropscore.contracts.run import RunStatus
@@ -92,28 +99,40 @@ def test_logs_as_json_are_lines_with_their_actor(logged: SmallCloud) -> None:
     show_logs(session.session, RUN, actor="", item=None, follow=False)
 
     told = [json.loads(text) for text in session.out.splitlines()]
-    assert told[0] == {"actor": "plan-1.console", "text": "Killed"}
+    assert told[0] == {"actor": "plan-1.console", "message": "Killed", "fields": {}}
     assert told[1]["message"] == "Planned 4 items."
 
 
-def test_following_prints_what_comes_until_the_run_has_ended(cloud: SmallCloud) -> None:
+def test_following_prints_what_comes_until_the_run_has_ended(
+    cloud: SmallCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cloud.put_run(state_of(RUN, RunStatus.SCORING))
-    blobs = cloud.memory.blobs
-    blobs.put(layout.log(RUN, "node-1"), line("01.000000", "one"))
     first = line("01.000000", "one") + line("02.000000", "two")
-    news = iter([first, first + line("03.000000", "three")[:20], first + line("03.000000", "three")])
+    news = iter([line("01.000000", "one"), first, first + line("03.000000", "three")[:20]])
 
-    def more_comes(_: float) -> None:
-        data = next(news)
-        blobs.put(layout.log(RUN, "node-1"), data)
+    def ask_when_more_has_come(api: Api, run_id: str, **asked: Any) -> LogPage:
+        data = next(news, first + line("03.000000", "three"))
+        cloud.memory.blobs.put(layout.log(RUN, "node-1"), data)
+        cloud.clock.advance(0.1)  # the API may know the list of logs for longer, but not beyond the run's end
         if data.endswith(b"}\n") and b"three" in data:
             cloud.put_run(state_of(RUN, RunStatus.SUCCEEDED))
+        return logs(api, run_id, **asked | {"wait_s": 1})
 
-    session = cloud.session(pause=more_comes)
+    logs = Api.logs
+    monkeypatch.setattr(Api, "logs", ask_when_more_has_come)
+    session = cloud.session()
 
     show_logs(session.session, RUN, actor="", item=None, follow=True)
 
     assert [text.split()[-1] for text in session.out.splitlines()] == ["one", "two", "three"]
+
+
+def test_more_lines_than_one_page_holds_are_all_printed(cloud: SmallCloud) -> None:
+    cloud.put_run(state_of(RUN, RunStatus.SCORING))
+    text = b"".join(line("01.000000", f"n{number}") for number in range(2500))
+    cloud.memory.blobs.put(layout.log(RUN, "node-1"), text)
+
+    assert [text.split()[-1] for text in printed(cloud)] == [f"n{number}" for number in range(2500)]
 
 
 def test_outputs_report_and_receipt_are_downloaded(cloud: SmallCloud, tmp_path: Path) -> None:
@@ -150,6 +169,59 @@ def test_a_run_that_published_nothing_says_so(cloud: SmallCloud, tmp_path: Path)
     assert f"dropscore show {RUN}" in refused.value.failure.action
 
 
+def test_a_download_goes_on_where_the_connection_broke(
+    cloud: SmallCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.put_run(state_of(RUN, RunStatus.SUCCEEDED))
+    data = bytes(range(256)) * 20_000
+    cloud.publish(RUN, {"film.mp4": data})
+    monkeypatch.setattr(wire, "FIRST_PAUSE_S", 0)
+    answered = cloud.memory.links.answer
+
+    def only_begun(method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> LinkAnswer:
+        answer = answered(method, url, headers, body)
+        told = dict(answer.headers) | {"content-length": str(len(answer.body))}
+        return replace(answer, headers=told, body=answer.body[:2_000_000]) if "film" in url else answer
+
+    monkeypatch.setattr(cloud.memory.links, "answer", only_begun)
+
+    download_run(cloud.session().session, RUN, tmp_path)
+
+    assert (tmp_path / "film.mp4").read_bytes() == data
+    ranges = [headers["range"] for _, headers in cloud.storage.asked if "range" in headers]
+    assert ranges == ["bytes=2000000-", "bytes=4000000-"]
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+def test_a_download_is_tried_again_and_asks_for_another_link_when_its_time_is_over(
+    cloud: SmallCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    cloud.put_run(state_of(RUN, RunStatus.SUCCEEDED))
+    cloud.publish(RUN, {"film.mp4": b"film"})
+    monkeypatch.setattr(wire, "FIRST_PAUSE_S", 0)
+    cloud.storage.refusals = [status]
+
+    download_run(cloud.session().session, RUN, tmp_path)
+
+    assert (tmp_path / "film.mp4").read_bytes() == b"film"
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, AccessDeniedError), (503, TransientCloudError)])
+def test_a_storage_that_refuses_for_good_is_told_without_the_link(
+    cloud: SmallCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, error: type[Exception]
+) -> None:
+    cloud.put_run(state_of(RUN, RunStatus.SUCCEEDED))
+    cloud.publish(RUN, {"film.mp4": b"film"})
+    monkeypatch.setattr(wire, "FIRST_PAUSE_S", 0)
+    cloud.storage.refusals = [status] * 20
+
+    with pytest.raises(error) as refused:
+        download_run(cloud.session().session, RUN, tmp_path)
+
+    assert "sig=" not in str(refused.value)
+    assert not (tmp_path / "film.mp4").exists()
+
+
 def test_a_file_that_is_not_what_was_published_is_told(cloud: SmallCloud, tmp_path: Path) -> None:
     cloud.put_run(state_of(RUN, RunStatus.SUCCEEDED))
     cloud.publish(RUN, {"film.mp4": b"film"})
@@ -159,11 +231,12 @@ def test_a_file_that_is_not_what_was_published_is_told(cloud: SmallCloud, tmp_pa
         download_run(cloud.session().session, RUN, tmp_path)
 
     assert refused.value.failure.code is Code.OUTPUT_INVALID
+    assert [file.name for file in tmp_path.iterdir() if "film" in file.name] == []
 
 
 def test_no_output_is_written_outside_of_the_folder(cloud: SmallCloud, tmp_path: Path) -> None:
     cloud.put_run(state_of(RUN, RunStatus.SUCCEEDED))
-    evil = OutputFile(name="../../evil", sha256="0" * 64, size_bytes=1, media_type="x/y")
+    evil = OutputFile(name=f"{tmp_path}/evil", sha256="0" * 64, size_bytes=1, media_type="x/y")
     manifest = OutputManifest(
         run_id=RUN, status=RunStatus.SUCCEEDED, outputs=(evil,), items_published=1, items_total=1, coverage=1.0
     )

@@ -20,10 +20,6 @@ from dropscore.contracts.run import RunStatus
 RUN = "film-night-3f9a0c1d2e4b5a67"
 HELP_BUDGET_S = 0.2
 HEAVY = ("torch", "numpy", "av", "PIL", "azure", "rich", "requests", "skimage", "jinja2", "dropscore.contracts")
-STORAGE = (
-    "DefaultEndpointsProtocol=http;AccountName={0};AccountKey=a2V5;"
-    "BlobEndpoint=http://127.0.0.1:1/{0};QueueEndpoint=http://127.0.0.1:1/{0}"
-)
 
 WATCH_IMPORTS = """
 import importlib.abc, json, sys
@@ -61,7 +57,7 @@ def command(surroundings: dict[str, str], *arguments: str) -> subprocess.Complet
 
 def at(cloud: SmallCloud, surroundings: dict[str, str]) -> dict[str, str]:
     """The environment that names a cloud."""
-    return surroundings | {"DROPSCORE_URL": cloud.url, "DataStorage": STORAGE.format("data")}
+    return surroundings | {"DROPSCORE_URL": cloud.url}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["models", "--help"]])
@@ -139,7 +135,7 @@ def test_without_a_cloud_it_says_what_to_set_and_exits_6(surroundings: dict[str,
 
 
 def test_an_api_that_does_not_answer_exits_6_with_code_sentence_and_action(surroundings: dict[str, str]) -> None:
-    surroundings |= {"DROPSCORE_URL": "http://127.0.0.1:1", "DataStorage": STORAGE.format("data")}
+    surroundings |= {"DROPSCORE_URL": "http://127.0.0.1:1"}
 
     done = command(surroundings, "runs", "--json")
 
@@ -148,6 +144,46 @@ def test_an_api_that_does_not_answer_exits_6_with_code_sentence_and_action(surro
     assert error["code"] == "E-API-UNREACHABLE"
     assert "Connection refused" in error["message"]
     assert "dropscore up" in error["action"]
+
+
+def test_address_and_key_may_stand_before_the_command(cloud: SmallCloud, surroundings: dict[str, str]) -> None:
+    cloud.put_run(state_of(RUN, RunStatus.SUCCEEDED))
+    surroundings |= {"DROPSCORE_URL": "http://127.0.0.1:1"}
+
+    done = command(surroundings, "--url", cloud.url, "--key", "s3cret", "show", RUN)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert RUN in done.stdout
+    assert "s3cret" not in done.stdout
+
+
+@pytest.mark.parametrize("key", ["s3cret key", "s3cret\n"])
+def test_a_key_that_is_none_is_refused_and_not_shown(surroundings: dict[str, str], key: str) -> None:
+    done = command(surroundings, "--url", "http://127.0.0.1:1", "--key", f"{key}x", "runs")
+
+    assert done.returncode == Exit.ENVIRONMENT
+    assert "DROPSCORE_KEY" in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "setting"),
+    [
+        (["run", "film.mp4", "-w", "style_transfer", "--trigger"], "DataStorage"),
+        (["models", "push-shipped"], "SystemStorage"),
+    ],
+)
+def test_what_needs_storage_itself_names_the_setting_that_is_missing(
+    cloud: SmallCloud, surroundings: dict[str, str], tmp_path: Path, arguments: list[str], setting: str
+) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"film")
+    arguments = [str(tmp_path / one) if one == "film.mp4" else one for one in arguments]
+
+    done = command(at(cloud, surroundings), *arguments)
+
+    assert done.returncode == Exit.ENVIRONMENT
+    assert done.stderr.startswith(f"E-SETTINGS-INVALID  {setting} is not set")
+    assert cloud.storage.asked == []
 
 
 def test_a_stack_trace_is_shown_with_debug_alone(surroundings: dict[str, str]) -> None:

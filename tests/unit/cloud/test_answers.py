@@ -42,6 +42,7 @@ def test_there_is_no_doubt_while_nothing_speaks_against_nodes(pool):
     assert pool_doubt(pool) == ""
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -77,6 +78,7 @@ def test_no_quota_is_blamed_for_another_error():
     assert "This is a quota" not in doubt
 
 
+@pytest.mark.fault(34)
 def test_nodes_that_all_failed_to_start_are_told_with_their_reason():
     failed = {
         "state": "starttaskfailed",
@@ -98,6 +100,7 @@ def group(provisioning="Succeeded", view=None, current=None, events=(), group_ev
     }
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize(
     ("answer", "phase", "exit_code"),
     [
@@ -132,6 +135,7 @@ def test_the_phase_of_a_group(answer, phase, exit_code):
     assert (state.name, state.phase, state.exit_code) == ("plan-1-r1", phase, exit_code)
 
 
+@pytest.mark.fault(29)
 def test_the_detail_is_the_last_warning():
     events = [
         {"type": "Normal", "message": "pulling"},

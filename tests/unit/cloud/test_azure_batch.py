@@ -177,12 +177,14 @@ def test_a_refusal_to_end_is_not_taken_for_an_end(pool, service):
         pool.end(waiting_only=False)
 
 
+@pytest.mark.fault(32)
 def test_an_absent_pool_is_the_doubt(pool, service):
     service.answer = lambda request: error(404, "PoolNotFound")
 
     assert pool.doubts() == "The pool 'gpus' does not exist in the Batch account 'acct'."
 
 
+@pytest.mark.fault(32)
 def test_a_quota_is_the_doubt(pool, service):
     quota = {"code": "AccountCoreQuotaReached", "message": "Core quota reached."}
 

@@ -125,6 +125,7 @@ def test_only_our_own_groups_are_named(containers, service):
     assert containers.names() == ("plan-1-r1",)
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize(
     ("status", "code", "ours"),
     [

@@ -7,7 +7,7 @@ from dropscore.cloud.azure_blobs import connect_blobs
 from dropscore.cloud.azure_listing import iso_of_http_date
 from dropscore.cloud.connection import StorageSettings
 from dropscore.contracts import layout
-from dropscore.contracts.errors import NotFoundError, TransientCloudError
+from dropscore.contracts.errors import ContainerGoneError, TransientCloudError
 from dropscore.contracts.layout import BlobPath
 from dropscore.contracts.names import Account, ContainerName
 
@@ -100,7 +100,7 @@ def test_a_service_that_ignores_start_from_is_asked_by_marker_from_then_on(blobs
 
 def test_an_absent_container_and_a_busy_service_are_told_apart(blobs, service):
     service.answer = lambda request: Answer(404, headers={"x-ms-error-code": "ContainerNotFound"})
-    with pytest.raises(NotFoundError, match="list runs/r-1/verdicts/: HTTP 404 ContainerNotFound"):
+    with pytest.raises(ContainerGoneError, match="list runs/r-1/verdicts/: HTTP 404 ContainerNotFound"):
         list(blobs.list(PREFIX))
 
     service.answer = lambda request: Answer(503, headers={"x-ms-error-code": "ServerBusy"})

@@ -97,3 +97,23 @@ def test_a_broken_line_is_refused_when_it_is_looked_at(blobs, cache):
 
     with pytest.raises(ContractError, match="etag"):
         BlobInputFiles(blobs, cache, "r-3").open(0)
+
+
+@pytest.mark.fault(11)
+def test_what_an_option_names_is_held_to_the_version_of_its_admission(inputs, blobs):
+    etag = blobs.put(layout.input_file("starry.jpg"), b"starry")
+    ref = InputRef(name="starry.jpg", etag=etag, size_bytes=6)
+    held = inputs.holding({"starry.jpg": ref})
+    assert held.open_named("starry.jpg").read() == b"starry"
+    assert held.metered(FetchMeter()).open_named("starry.jpg").read() == b"starry"
+    blobs.put(layout.input_file("starry.jpg"), b"cloudy")
+
+    with pytest.raises(FailedError) as caught:
+        inputs.holding({"starry.jpg": ref.model_copy(update={"etag": "0xOLD"})}).open_named("starry.jpg").read()
+
+    assert caught.value.failure.code is Code.INPUT_CHANGED
+
+
+def test_a_run_admitted_before_that_reads_what_is_there_now(inputs, blobs):
+    blobs.put(layout.input_file("starry.jpg"), b"starry")
+    assert inputs.holding({}).open_named("starry.jpg").read() == b"starry"

@@ -78,6 +78,7 @@ def test_tasks_are_added_a_hundred_at_a_time(count, sizes):
     assert [task["id"] for page in pages for task in page["value"]] == [str(number) for number in range(count)]
 
 
+@pytest.mark.fault(30)
 def test_a_container_group_runs_once_with_its_command_and_size(spec):
     body = container_group(spec, location="westeurope")
     (container,) = body["properties"]["containers"]
@@ -91,6 +92,7 @@ def test_a_container_group_runs_once_with_its_command_and_size(spec):
     assert container["properties"]["resources"] == {"requests": {"cpu": 1.5, "memoryInGB": 3.0}}
 
 
+@pytest.mark.fault(56)
 def test_secrets_of_a_container_are_never_plain(spec):
     (container,) = container_group(spec, location="x")["properties"]["containers"]
 

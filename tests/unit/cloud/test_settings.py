@@ -1,11 +1,8 @@
 """Settings are read from given variables, and every fault names the variable, its value and the fix."""
 
-import json
-from pathlib import Path
-
 import pytest
 
-from dropscore.cloud.settings import AppSettings, ClientSettings, WorkerSettings
+from dropscore.cloud.settings import AppSettings, WorkerSettings
 from dropscore.contracts.errors import SettingsError
 from dropscore.contracts.names import Account
 
@@ -161,6 +158,7 @@ def test_a_wrong_variable_is_named_with_its_value_and_the_fix(variable, value, s
     assert says in problems(error)[variable]
 
 
+@pytest.mark.fault(56)
 def test_no_message_shows_a_key():
     broken = LOCAL_APP["DataStorage"].replace("127.0.0.1", "10.0.0.7")
 
@@ -219,34 +217,3 @@ def test_a_wrong_worker_setting_is_named_with_its_value(variable, value):
         WorkerSettings.from_env(LOCAL | {variable: value})
 
     assert repr(value) in problems(error)[variable]
-
-
-def test_the_command_line_reads_what_the_local_cloud_wrote(tmp_path: Path):
-    file = tmp_path / "cloud.json"
-    file.write_text(json.dumps({"api_url": "http://127.0.0.1:7071", "settings": LOCAL_APP, "endpoints": {}, "pid": 1}))
-
-    settings = ClientSettings.load({}, file)
-
-    assert settings.api_url == "http://127.0.0.1:7071"
-    assert settings.data.account == "dropscoredata"
-    assert settings.system is not None
-
-
-def test_the_environment_wins_over_the_local_cloud_and_needs_no_system_account(tmp_path: Path):
-    variables = {"DROPSCORE_URL": "https://film.azurewebsites.net/", "DataStorage__accountName": "filmdata"}
-
-    settings = ClientSettings.load(variables, tmp_path / "absent.json")
-
-    assert settings.api_url == "https://film.azurewebsites.net"
-    assert not settings.data.identity.managed
-    assert settings.system is None
-
-
-@pytest.mark.parametrize("text", [None, "", "[]", '{"settings": {}}', "\xff"])
-def test_an_absent_or_broken_local_file_says_to_start_the_local_cloud(tmp_path: Path, text):
-    file = tmp_path / "cloud.json"
-    if text is not None:
-        file.write_bytes(text.encode("latin-1"))
-
-    with pytest.raises(SettingsError, match="Start the local cloud"):
-        ClientSettings.load({}, file)

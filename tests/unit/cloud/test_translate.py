@@ -1,5 +1,7 @@
 """Azure's exceptions become ours by the service's code and status."""
 
+from xml.etree.ElementTree import fromstring
+
 import pytest
 from azure.core.exceptions import (
     ClientAuthenticationError,
@@ -14,11 +16,13 @@ from azure.core.exceptions import (
 from dropscore.cloud.translate import error_code, translated
 from dropscore.contracts.errors import (
     AccessDeniedError,
+    ContainerGoneError,
     DropscoreError,
     LeaseLostError,
     NotFoundError,
     PermanentCloudError,
     PreconditionError,
+    StorageFullError,
     TransientCloudError,
 )
 
@@ -68,7 +72,10 @@ def caught(error) -> DropscoreError:
         (answered(409, "ContainerGroupTransitioning"), TransientCloudError),
         (answered(400, "PopReceiptMismatch"), LeaseLostError),
         (answered(404, "MessageNotFound"), LeaseLostError),
-        (answered(404, "QueueNotFound"), NotFoundError),
+        (answered(404, "QueueNotFound"), ContainerGoneError),
+        (answered(404, "ContainerNotFound"), ContainerGoneError),
+        (answered(404, "PoolNotFound"), NotFoundError),
+        (answered(507, "InsufficientStorage"), StorageFullError),
         (answered(400, "InvalidResourceName"), PermanentCloudError),
         (answered(413, "RequestBodyTooLarge"), PermanentCloudError),
         (answered(401), AccessDeniedError),
@@ -117,6 +124,7 @@ def test_the_message_says_what_was_tried_and_what_the_service_said():
     )
 
 
+@pytest.mark.fault(56)
 def test_a_signature_in_an_address_is_not_repeated():
     error = caught(ServiceRequestError("cannot reach https://x.blob.core.windows.net/a/b?sv=1&sig=c2VjcmV0 now"))
 
@@ -127,3 +135,15 @@ def test_a_signature_in_an_address_is_not_repeated():
 def test_errors_that_are_not_azures_pass_untouched():
     with pytest.raises(ValueError, match="mine"), translated("x"):
         raise ValueError("mine")
+
+
+def test_an_answer_that_is_no_text_of_the_service_is_transient():
+    with (
+        pytest.raises(TransientCloudError, match="could not receive: the answer could not be read"),
+        translated("receive"),
+    ):
+        fromstring("")
+
+
+def test_an_answer_that_cannot_be_read_is_no_refusal_when_its_status_is_success():
+    assert type(caught(answered(201))) is TransientCloudError

@@ -9,10 +9,11 @@ from pydantic import Field
 
 from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code, failure
-from dropscore.contracts.plan import InputSummary, ShardSpec
+from dropscore.contracts.plan import InputSummary, Piece, ShardSpec
 from dropscore.contracts.receipt import OutputFile
 from dropscore.contracts.verdict import Outcome
 from dropscore.workloads.base import (
+    InputFiles,
     Picture,
     Plan,
     PlanRequest,
@@ -29,6 +30,7 @@ LETTERS = WorkloadDefinition(
     planner="letters_workload:plan",
     scoring="letters_workload:nothing",
     stitcher="letters_workload:stitch",
+    narrow="letters_workload:narrow",
 )
 
 
@@ -85,8 +87,8 @@ def stitch(request: StitchRequest) -> Stitched:
         while not Path(options.wait_for).exists():
             time.sleep(0.01)
     for shard in request.shards():
-        if request.parts.verdict(shard.shard_id).outcome is Outcome.DONE:
-            piece = request.parts.open(shard.shard_id).read()
+        if request.parts.verdict(shard).outcome is Outcome.DONE:
+            piece = request.parts.open(shard).read()
         elif options.demand_all:
             raise FailedError.of(Code.SHARD_FAILED, f"shard {shard.shard_id} has no letters", shard_id=shard.shard_id)
         else:
@@ -109,6 +111,11 @@ def stitch(request: StitchRequest) -> Stitched:
         before=tuple(Picture(jpeg=b"before", caption="first letter", item=start) for start in starts),
         after=tuple(Picture(jpeg=b"after", caption="first letter", item=start) for start in starts),
     )
+
+
+def narrow(shard: ShardSpec, piece: Piece, options: WorkloadOptions, inputs: InputFiles) -> ShardSpec:
+    work = {"start": int(str(shard.work["start"])) + piece.first_item - shard.first_item}
+    return shard.model_copy(update={"first_item": piece.first_item, "items": piece.items, "work": work})
 
 
 nothing = None

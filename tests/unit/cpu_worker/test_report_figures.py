@@ -7,9 +7,11 @@ import pytest
 from reports import CREATED, report, shards, timing, verdict
 
 from cpu_worker.report import charts, words
-from cpu_worker.report.csv_text import items_csv, plain_cell
+from cpu_worker.report.csv_text import items_csv
 from cpu_worker.report.ledger import Ledger
 from cpu_worker.report.sources import ItemSources
+from dropscore import quantities
+from dropscore.contracts.item_table import plain_cell
 from dropscore.contracts.plan import ShardSpec
 from dropscore.contracts.report import MAX_REPORT_ITEMS, ShardLine, StageSpan
 from dropscore.contracts.run import RunStatus
@@ -83,7 +85,7 @@ def test_a_worker_whose_clock_is_behind_does_not_start_before_the_run() -> None:
     ],
 )
 def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
-    assert words.duration(seconds) == text
+    assert quantities.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
     ],
 )
 def test_sizes_read_in_powers_of_a_thousand(size: int, text: str) -> None:
-    assert words.size(size) == text
+    assert quantities.size(size) == text
 
 
 @pytest.mark.parametrize(
@@ -107,6 +109,7 @@ def test_sizes_read_in_powers_of_a_thousand(size: int, text: str) -> None:
         ("duration_s", 5.0, ("Duration", "5.0 s")),
         ("size_bytes", 840_570, ("Size", "840.6 kB")),
         ("sample_rate_hz", 48_000, ("Sample rate", "48,000 Hz")),
+        ("frames_per_s", 29.97, ("Frames", "29.97 a second")),
         ("frames", 200_000, ("Frames", "200,000")),
         ("flicker_output_levels", 0.4321, ("Flicker output", "0.432 of 255 levels")),
         ("audio", None, ("Audio", "–")),
@@ -128,6 +131,7 @@ def test_csv_has_a_line_for_each_item_and_its_sum() -> None:
     assert len(rows) == 5
 
 
+@pytest.mark.fault(69)
 @pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\tx"])
 def test_no_name_becomes_a_formula_in_a_spreadsheet(name: str) -> None:
     assert plain_cell(name) == "'" + name
@@ -190,3 +194,10 @@ def test_only_so_many_workers_are_drawn_and_the_others_counted() -> None:
 
 def test_no_shards_draw_nothing() -> None:
     assert charts.gantt([]).lanes == ()
+
+
+@pytest.mark.parametrize(
+    ("part", "read"), [(0, "0 %"), (1.0, "100 %"), (0.9, "90 %"), (0.99995, "99.99 %"), (1e-9, "0.01 %")]
+)
+def test_coverage_reads_as_a_percentage_that_never_rounds_to_all(part: float, read: str) -> None:
+    assert words.fact("coverage", part) == ("Coverage", read)

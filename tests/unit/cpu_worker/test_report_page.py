@@ -89,6 +89,7 @@ def test_the_policy_admits_exactly_our_style_and_script() -> None:
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
 
 
+@pytest.mark.fault(69)
 def test_names_from_outside_are_text_and_nothing_else() -> None:
     specs = shards(2)
     broken = failure(Code.INPUT_CORRUPT, f"the input {EVIL!r} is broken", input=EVIL, action=EVIL)
@@ -109,6 +110,19 @@ def test_names_from_outside_are_text_and_nothing_else() -> None:
     assert [tag for tag, _ in page.tags].count("script") == 1
     assert [tag for tag, _ in page.tags].count("img") == 2
     assert page.text.count("<script>alert(1)</script>") >= 8
+
+
+def test_files_are_called_by_their_own_name_and_have_the_full_one_as_title() -> None:
+    uploaded = "20260301-093005-5f3a1c/clip.mp4"
+    broken = failure(Code.INPUT_CORRUPT, "the input is broken", input=uploaded)
+
+    page = page_of(report(inputs=[uploaded, "other.mp4"], failures=[broken]))
+
+    before_lineage = page.text.partition("Lineage")[0]
+    assert "clip.mp4" in before_lineage
+    assert uploaded not in before_lineage
+    assert {tag for tag, attributes in page.tags if attributes.get("title") == uploaded} == {"span", "figcaption"}
+    assert f"Input {uploaded}" in page.text, "the lineage names it in full"
 
 
 def test_pictures_of_the_same_item_stand_side_by_side() -> None:

@@ -10,12 +10,14 @@ from cpu_worker.plan import plan_run
 from cpu_worker.stitch import stitch_run
 from dropscore.cloud.operations import Operation
 from dropscore.contracts import layout
-from dropscore.contracts.codec import decode
+from dropscore.contracts.codec import decode, encode_bytes
+from dropscore.contracts.errors import AccessDeniedError, ContainerGoneError, StorageFullError
 from dropscore.contracts.failures import Code, Failure
 from dropscore.contracts.names import ContainerName, Role
 from dropscore.contracts.receipt import Receipt, StitchResult
 from dropscore.contracts.report import Report
 from dropscore.contracts.run import RunStatus
+from dropscore.contracts.verdict import Verdict
 
 PRODUCTS = (
     layout.stitch_result(RUN),
@@ -32,6 +34,33 @@ def scored(run: MemoryWordRun, words: list[bytes], **scoring: object) -> MemoryW
     run.score(**scoring)  # type: ignore[arg-type]
     run.nudges.clear()
     return run
+
+
+@pytest.mark.fault(45)
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ContainerGoneError("could not write: HTTP 404 ContainerNotFound"), Code.STORAGE_GONE),
+        (StorageFullError("could not write: HTTP 507"), Code.STORAGE_REFUSED),
+        (AccessDeniedError("could not write: HTTP 403"), Code.STORAGE_REFUSED),
+    ],
+)
+def test_outputs_that_storage_refuses_are_a_failure_in_clear_words(
+    word_run: MemoryWordRun, error: Exception, code: Code
+) -> None:
+    scored(word_run, [b"drop"])
+
+    def refuse(operation: Operation) -> None:
+        if operation.target.startswith("outputs/"):
+            raise error
+
+    word_run.blobs.operations.interrupt = refuse
+    assert run_command(Role.STITCH, RUN, word_run.ports) == Exit.PERMANENT
+    why = decode(Failure, word_run.bytes(layout.stage_failure(RUN, Role.STITCH)))
+    assert (why.code, why.detail) == (code, str(error))
+
+    word_run.blobs.operations.interrupt = None
+    assert run_command(Role.STITCH, RUN, word_run.ports) == Exit.OK
 
 
 def products(run: MemoryWordRun) -> list[bytes]:
@@ -145,6 +174,7 @@ def test_a_stitcher_that_refuses_gaps_fails_the_run_for_good(word_run: MemoryWor
     assert word_run.blobs.names(ContainerName.OUTPUTS) == ()
 
 
+@pytest.mark.fault(48)
 def test_a_part_that_is_not_what_its_verdict_says_is_never_published(word_run: MemoryWordRun) -> None:
     scored(word_run, [b"drop"])
     part = next(name for name in word_run.blobs.names(ContainerName.RUNS) if "/parts/000000" in name)
@@ -222,3 +252,36 @@ def test_an_output_with_a_name_that_may_not_be_is_a_bug_not_an_upload(
 
     assert run_command(Role.STITCH, RUN, word_run.ports) == Exit.UNEXPECTED
     assert word_run.blobs.names(ContainerName.OUTPUTS) == ()
+
+
+def test_a_divided_shard_is_stitched_from_its_pieces_and_its_failures_are_named_by_item(
+    word_run: MemoryWordRun,
+) -> None:
+    scored(word_run, [b"drop", b"score"], divided={0: [1], 3: [0, 1]})
+
+    stitch_run(RUN, word_run.ports)
+
+    assert word_run.bytes(layout.output(RUN, "word-0.txt")) == b"D?OP"
+    assert word_run.bytes(layout.output(RUN, "word-1.txt")) == b"SCO??"
+    result = decode(StitchResult, word_run.bytes(layout.stitch_result(RUN)))
+    receipt = decode(Receipt, word_run.bytes(layout.receipt(RUN)))
+    assert (result.items_published, result.items_missing) == (6, 3)
+    assert (receipt.items_published, receipt.items_missing, receipt.items_total) == (6, 3, 9)
+    assert receipt.coverage == pytest.approx(6 / 9)
+    for failures in (result.failures, receipt.failures):
+        assert [(failure.item, failure.shard_id) for failure in failures] == [(1, 0), (7, 3), (8, 3)]
+    report = decode(Report, word_run.bytes(layout.report_json(RUN)))
+    assert report.status is RunStatus.SUCCEEDED_WITH_GAPS
+    assert b"item 7" in word_run.bytes(layout.report_html(RUN))
+
+
+@pytest.mark.fault(48)
+def test_pieces_that_are_not_the_whole_of_their_shard_are_refused(word_run: MemoryWordRun) -> None:
+    scored(word_run, [b"drop"], divided={0: []})
+    path = layout.verdict(RUN, 0)
+    verdict = decode(Verdict, word_run.bytes(path))
+    word_run.put(path, encode_bytes(verdict.model_copy(update={"pieces": verdict.pieces[:-1]})))
+
+    assert run_command(Role.STITCH, RUN, word_run.ports) == Exit.PERMANENT
+    told = decode(Failure, word_run.bytes(layout.stage_failure(RUN, Role.STITCH)))
+    assert "the pieces of shard 0 are not the whole of it" in told.message

@@ -1,7 +1,7 @@
 """A run of the letters workload on a cloud in memory, brought to each stage of its life by hand."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from letters_workload import LettersOptions
@@ -22,7 +22,7 @@ from dropscore.contracts.names import Lane
 from dropscore.contracts.plan import ShardSpec
 from dropscore.contracts.request import AdmittedRun, InputRef, ModelRef, RunPolicy
 from dropscore.contracts.run import RunSource, RunState, RunStatus, StageTime
-from dropscore.contracts.verdict import ItemTiming, Outcome, PartRef, Verdict, WorkerFacts
+from dropscore.contracts.verdict import ItemTiming, Outcome, PartRef, PieceResult, Verdict, WorkerFacts
 
 RUN = "words-3f9a0c1d2e4b5a67"
 
@@ -64,10 +64,21 @@ class WordRun:
         prefix = BlobPath(layout.plan_index(RUN).container, f"{RUN}/plan/shards-")
         return [shard for page in self.blobs.list(prefix) for shard in lines(ShardSpec, self.bytes(page.path))]
 
-    def score(self, *, failed: Sequence[int] = (), attempts: dict[int, int] | None = None) -> None:
-        """Do what a worker does: a part and a verdict for each shard."""
+    def score(
+        self,
+        *,
+        failed: Sequence[int] = (),
+        attempts: dict[int, int] | None = None,
+        divided: Mapping[int, Sequence[int]] | None = None,
+    ) -> None:
+        """Do what a worker does: a part and a verdict for each shard. Those in `divided` are divided into pieces of one
+        letter, of which some (counted from 0 in the shard) failed.
+        """
         for shard in self.shards():
-            self._settle(shard, failed=shard.shard_id in failed, attempt=(attempts or {}).get(shard.shard_id, 1))
+            if divided and shard.shard_id in divided:
+                self._divide(shard, divided[shard.shard_id])
+            else:
+                self._settle(shard, failed=shard.shard_id in failed, attempt=(attempts or {}).get(shard.shard_id, 1))
 
     def put(self, path: BlobPath, data: bytes) -> str:
         return self.blobs.put(path, data)
@@ -92,7 +103,30 @@ class WordRun:
             ),
         )
 
-    def _settle(self, shard: ShardSpec, *, failed: bool, attempt: int) -> None:
+    def _divide(self, shard: ShardSpec, failed: Sequence[int]) -> None:
+        pieces: list[PieceResult] = []
+        for number in range(shard.items):
+            item = shard.first_item + number
+            start = int(str(shard.work["start"])) + number
+            alone = shard.model_copy(update={"first_item": item, "items": 1, "work": {"start": start}})
+            verdict = self._settle(alone, failed=number in failed, attempt=1)
+            why = verdict.failure and verdict.failure.model_copy(update={"item": item})
+            pieces.append(
+                PieceResult(first_item=item, items=1, outcome=verdict.outcome, part=verdict.part, failure=why)
+            )
+        whole = verdict.model_copy(
+            update={
+                "outcome": Outcome.SPLIT,
+                "items_done": shard.items - len(failed),
+                "items_failed": len(failed),
+                "pieces": tuple(pieces),
+                "part": None,
+                "failure": None,
+            }
+        )
+        self.put(layout.verdict(RUN, shard.shard_id), encode_bytes(whole))
+
+    def _settle(self, shard: ShardSpec, *, failed: bool, attempt: int) -> Verdict:
         ref = next(
             line
             for place, line in enumerate(lines(InputRef, self.bytes(layout.inputs(RUN))))
@@ -125,6 +159,7 @@ class WordRun:
             items=() if failed else items,
         )
         self.put(layout.verdict(RUN, shard.shard_id), encode_bytes(verdict))
+        return verdict
 
     def bytes(self, path: BlobPath) -> bytes:
         return self.blobs.get(path).data

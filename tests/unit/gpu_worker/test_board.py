@@ -228,3 +228,52 @@ def test_no_more_shards_are_decoded_at_once_than_memory_allows(clock, ended):
 def test_nothing_is_opened_on_a_closed_board(board):
     board.close()
     assert board.room() == 0
+
+
+def await_turn(board: Board, one: Job) -> threading.Thread:
+    thread = threading.Thread(target=board.await_turn, args=(one,), daemon=True)
+    thread.start()
+    return thread
+
+
+def end(board: Board, one: Job) -> None:
+    for _ in range(2):
+        board.stage_ended(one)
+
+
+def test_a_shard_that_is_to_be_alone_waits_for_all_others_and_lets_none_begin(board, clock):
+    other, alone = add(board, clock, shard_id=0), add(board, clock, shard_id=1)
+    alone.alone = True
+    waiting = await_turn(board, alone)
+    assert board.room() == 0
+    waiting.join(0.05)
+    assert waiting.is_alive()
+    end(board, other)
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert board.room() == 0
+    end(board, alone)
+    assert board.room() == 1
+
+
+def test_shards_that_are_to_be_alone_go_one_after_the_other(board, clock, wait_until):
+    first, second = add(board, clock, shard_id=0), add(board, clock, shard_id=1)
+    first.alone = second.alone = True
+    threads = [await_turn(board, first)]
+    threads[0].join(0.05)
+    assert threads[0].is_alive()
+    threads.append(await_turn(board, second))
+    threads[0].join(5)
+    assert [thread.is_alive() for thread in threads] == [False, True]
+    end(board, first)
+    threads[1].join(5)
+    assert not threads[1].is_alive()
+
+
+def test_a_shard_that_waits_to_be_alone_can_be_stopped(board, clock):
+    add(board, clock, shard_id=0)
+    alone = add(board, clock, shard_id=1)
+    alone.alone = True
+    board.stop(alone, Stop.CANCELLED)
+    with pytest.raises(StoppedError):
+        board.await_turn(alone)

@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from dropscore.contracts.errors import ContractError, FailedError, PermanentCloudError, TransientCloudError
+from dropscore.contracts.errors import (
+    AccessDeniedError,
+    ContainerGoneError,
+    ContractError,
+    FailedError,
+    PermanentCloudError,
+    StorageFullError,
+    TransientCloudError,
+)
 from dropscore.contracts.failures import Code, FailureClass
 from gpu_worker.causes import MAX_DETAIL, cause_of
 
@@ -14,6 +22,9 @@ from gpu_worker.causes import MAX_DETAIL, cause_of
         (FailedError.of(Code.INPUT_CORRUPT, item=3), Code.INPUT_CORRUPT, FailureClass.BAD_INPUT),
         (TransientCloudError("busy"), Code.STORAGE_UNAVAILABLE, FailureClass.TRANSIENT),
         (PermanentCloudError("no"), Code.INTERNAL, FailureClass.BUG),
+        (AccessDeniedError("no right to it"), Code.STORAGE_REFUSED, FailureClass.TRANSIENT),
+        (StorageFullError("no room"), Code.STORAGE_REFUSED, FailureClass.TRANSIENT),
+        (ContainerGoneError("no container"), Code.STORAGE_GONE, FailureClass.TRANSIENT),
         (torch.OutOfMemoryError("CUDA out of memory"), Code.OUT_OF_MEMORY, FailureClass.OUT_OF_MEMORY),
         (MemoryError(), Code.OUT_OF_MEMORY, FailureClass.OUT_OF_MEMORY),
         (

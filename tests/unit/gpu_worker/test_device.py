@@ -1,27 +1,29 @@
 """Which device is taken, what it is called, and what is refused."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
+from gpu_worker import device
 from gpu_worker.device import find_device, runs_on, usable_cores
 
 
 def test_a_cpu_has_a_lane_for_each_core_and_one_torch_thread():
-    device = find_device("cpu")
-    assert device.is_cpu
-    assert device.lanes == usable_cores() <= (os.cpu_count() or 1)
+    found = find_device("cpu")
+    assert found.is_cpu
+    assert found.lanes == usable_cores() <= (os.cpu_count() or 1)
     assert torch.get_num_threads() == 1
-    assert device.memory_bytes > 0
+    assert found.memory_bytes > 0
 
 
 def test_the_number_of_lanes_can_be_set_and_shows_in_the_title():
-    device = find_device("cpu", 7)
-    assert device.lanes == 7
-    assert "7 lanes" in device.title
+    found = find_device("cpu", 7)
+    assert found.lanes == 7
+    assert "7 lanes" in found.title
 
 
 def test_the_kind_names_model_and_torch_and_fits_a_blob_name_and_not_the_lanes():
@@ -37,6 +39,41 @@ def test_a_gpu_that_is_not_there_is_refused_with_what_was_asked():
         find_device("cuda:0")
     assert caught.value.failure.code is Code.WORKERS_UNAVAILABLE
     assert "cuda:0" in caught.value.failure.message
+
+
+DRIVER = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.57.02  Tue Jul 13 16:14:05 UTC 2021"
+
+
+@pytest.mark.fault(36)
+@pytest.mark.parametrize("wanted", ["auto", "cuda"])
+def test_a_driver_that_is_too_old_is_refused_with_both_versions(monkeypatch, wanted):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(device, "_first_line", lambda path: DRIVER if "nvidia" in path else "")
+    with pytest.raises(FailedError) as caught:
+        find_device(wanted)
+    assert caught.value.failure.code is Code.WORKERS_UNAVAILABLE
+    assert "CUDA 13.0" in caught.value.failure.message
+    assert "470.57.02" in caught.value.failure.message
+
+
+@pytest.mark.fault(36)
+def test_a_gpu_that_this_torch_has_no_code_for_is_refused_with_what_both_are(monkeypatch):
+    old = SimpleNamespace(name="Tesla V100", major=7, minor=0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda found: old)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80"])
+    with pytest.raises(FailedError, match=r"Tesla V100 has compute capability 7.0, but torch .* for sm_75, sm_80 only"):
+        find_device("cuda")
+
+
+def test_without_a_driver_the_processor_is_taken(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(device, "_first_line", lambda path: "")
+    assert find_device("auto", 1).is_cpu
 
 
 @pytest.mark.parametrize(

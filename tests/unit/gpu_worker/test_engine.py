@@ -103,12 +103,12 @@ def test_predictions_run_without_gradients_in_the_precision_of_the_profile(engin
 
 
 def test_a_result_that_is_no_number_is_refused(engine):
-    engine.require_finite(torch.tensor([1.0, 2.0]), 7)
-    engine.require_finite(torch.tensor([255], dtype=torch.uint8), 7)
+    engine.require_finite(torch.tensor([1.0, 2.0]), (7, 8))
+    engine.require_finite(torch.tensor([255], dtype=torch.uint8), (7,))
     for value in (float("nan"), float("inf")):
         with pytest.raises(FailedError) as caught:
-            engine.require_finite(torch.tensor([1.0, value]), 7)
-        assert (caught.value.failure.code, caught.value.failure.item) == (Code.OUTPUT_INVALID, 7)
+            engine.require_finite(torch.tensor([1.0, value]), (7, 8))
+        assert (caught.value.failure.code, caught.value.failure.item) == (Code.OUTPUT_INVALID, 8)
 
 
 def test_each_shard_has_its_own_copy_of_the_scorer():

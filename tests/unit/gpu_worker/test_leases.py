@@ -6,9 +6,10 @@ import pytest
 
 from dropscore.cloud.memory import ManualClock, MemoryQueue
 from dropscore.cloud.operations import Operation
-from dropscore.contracts.errors import LeaseLostError, TransientCloudError
+from dropscore.contracts.errors import AccessDeniedError, LeaseLostError, TransientCloudError
 from dropscore.contracts.names import QueueName
 from gpu_worker.leases import Heartbeat, Lease
+from gpu_worker.will import Will
 
 NORMAL = QueueName.SHARDS_NORMAL
 
@@ -28,7 +29,7 @@ def lease_one(queue: MemoryQueue, clock: ManualClock) -> Callable[..., Lease]:
     def lease(lease_s: float = 30.0) -> Lease:
         queue.send(NORMAL, b"{}")
         (message,) = queue.receive(NORMAL, count=1, lease_s=lease_s)
-        return Lease(message, queue=queue, clock=clock, leased_at=clock.monotonic(), lease_s=lease_s)
+        return Lease(message, queue=queue, clock=clock, leased_at=clock.monotonic(), lease_s=lease_s, will=Will())
 
     return lease
 
@@ -67,13 +68,14 @@ def test_a_lease_taken_by_another_is_given_up_and_not_asked_for_again(lease_one,
     assert queue.operations.counts()["queue.update"] == asked
 
 
-def test_a_heartbeat_that_storage_did_not_answer_is_tried_again(lease_one, queue, clock):
+@pytest.mark.parametrize("error", [TransientCloudError("busy"), AccessDeniedError("no right to it")])
+def test_a_heartbeat_that_storage_did_not_take_is_tried_again(lease_one, queue, clock, error):
     heartbeat, lease = Heartbeat(clock), lease_one(30.0)
     heartbeat.keep(lease)
     clock.advance(10.0)
 
     def busy(operation: Operation) -> None:
-        raise TransientCloudError("busy")
+        raise error
 
     queue.operations.interrupt = busy
     heartbeat.beat()
@@ -136,6 +138,23 @@ def test_a_delete_that_failed_can_be_repeated(lease_one, queue):
     assert lease.delete()
 
 
+def test_a_lease_that_is_shortened_is_extended_in_time(wait_until):
+    from dropscore.cloud.clock import SystemClock
+
+    clock = SystemClock()
+    queue = MemoryQueue(clock)
+    queue.send(NORMAL, b"{}")
+    (message,) = queue.receive(NORMAL, count=1, lease_s=60.0)
+    lease = Lease(message, queue=queue, clock=clock, leased_at=clock.monotonic(), lease_s=60.0, will=Will())
+    heartbeat = Heartbeat(clock)
+    heartbeat.start()
+    heartbeat.keep(lease)
+    lease.extend(0.3)
+    wait_until(lambda: queue.operations.counts()["queue.update"] >= 4)
+    assert lease.held
+    heartbeat.stop()
+
+
 def test_the_heartbeat_thread_keeps_leases_and_ends_when_told(wait_until):
     from dropscore.cloud.clock import SystemClock
 
@@ -143,7 +162,7 @@ def test_the_heartbeat_thread_keeps_leases_and_ends_when_told(wait_until):
     queue = MemoryQueue(clock)
     queue.send(NORMAL, b"{}")
     (message,) = queue.receive(NORMAL, count=1, lease_s=0.3)
-    lease = Lease(message, queue=queue, clock=clock, leased_at=clock.monotonic(), lease_s=0.3)
+    lease = Lease(message, queue=queue, clock=clock, leased_at=clock.monotonic(), lease_s=0.3, will=Will())
     heartbeat = Heartbeat(clock)
     heartbeat.start()
     heartbeat.keep(lease)

@@ -16,6 +16,7 @@ from gpu_worker.device import Device
 from gpu_worker.job import Batch, Job
 from gpu_worker.leases import Lease
 from gpu_worker.loaded import Loaded
+from gpu_worker.will import Will
 
 CPU = Device(torch_device=torch.device("cpu"), title="cpu (2 lanes)", kind="cpu-test", lanes=2, memory_bytes=2**30)
 
@@ -77,7 +78,7 @@ def job(clock: Clock, *, shard_id: int = 0, items: int = 4, model: Loaded | None
         queue.receive(QueueName.SHARDS_NORMAL, count=1, lease_s=0)
     (message,) = queue.receive(QueueName.SHARDS_NORMAL, count=1, lease_s=30)
     return Job(
-        lease=Lease(message, queue=queue, clock=clock, leased_at=clock.monotonic(), lease_s=30),
+        lease=Lease(message, queue=queue, clock=clock, leased_at=clock.monotonic(), lease_s=30, will=Will()),
         message=ShardMessage(
             run_id="run-1", shard=ShardSpec(shard_id=shard_id, input_index=0, first_item=0, items=items)
         ),

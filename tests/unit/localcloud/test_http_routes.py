@@ -18,9 +18,9 @@ def function(name, **trigger):
         ("/api/runs", ["/api/runs"]),
         ("/api/runs/{id}", ["/api/runs/{id:str}"]),
         ("/api/runs/{id:int}/cancel", ["/api/runs/{id:int}/cancel"]),
-        ("/api/{*rest}", ["/api/{rest:path}", "/api"]),
+        ("/api/{*rest}", ["/api/{rest:rest}", "/api"]),
         ("/api/runs/{id?}", ["/api/runs/{id:str}", "/api/runs"]),
-        ("/{*rest}", ["/{rest:path}", "/"]),
+        ("/{*rest}", ["/{rest:rest}", "/"]),
         ("/api/{a}/{b}", ["/api/{a:str}/{b:str}"]),
     ],
 )

@@ -245,6 +245,17 @@ def test_terminating_ends_children_too(hub):
     assert (status(hub, "parent"), status(hub, "parent:1")) == ("TERMINATED", "TERMINATED")
 
 
+def test_the_end_of_an_instance_tells_its_longest_history(hub, caplog):
+    start(hub, "parent")
+    turn(hub, child(1, "parent:1"))
+    with caplog.at_level("INFO"):
+        for _ in range(6):
+            nudge(hub, "parent:1")
+        turn(hub, end())
+        turn(hub, end())
+    assert "parent ended: COMPLETED. Its longest history had 8 events." in caplog.messages
+
+
 def test_histories_of_old_instances_are_dropped_and_their_ends_kept(hub, monkeypatch):
     monkeypatch.setattr(backend_module, "KEPT_HISTORIES", 1)
     for number in range(2):

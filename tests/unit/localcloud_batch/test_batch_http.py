@@ -306,6 +306,7 @@ def test_what_the_real_client_signs_is_let_in(run_batch, make):
     assert run_batch(scenario, key=KEY).is_success
 
 
+@pytest.mark.fault(66)
 @pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 def test_who_cannot_sign_stays_out(run_batch):
     def tampered(**changes):

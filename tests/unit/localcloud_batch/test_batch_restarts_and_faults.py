@@ -110,6 +110,7 @@ def test_a_scripted_refusal_leaves_a_pool_short_until_it_is_resized_again(run_ba
     assert "resizeErrors" not in whole
 
 
+@pytest.mark.fault(34)
 def test_an_unusable_node_gives_its_task_back_and_takes_none(run_batch):
     async def scenario(batch):
         await script(batch, {"on": "task_started", "do": "unusable"})

@@ -88,6 +88,7 @@ def name(request):
     return request.param
 
 
+@pytest.mark.fault(12)
 def test_the_joined_video_has_every_frame_at_the_sources_own_time(name, tmp_path):
     scored = scored_clip(name)
     joined, result, comparison = scored.join(tmp_path)
@@ -100,6 +101,7 @@ def test_the_joined_video_has_every_frame_at_the_sources_own_time(name, tmp_path
     assert frame_times(comparison) == times
 
 
+@pytest.mark.fault(49)
 def test_sound_comes_along_bit_for_bit_at_its_own_times(name, tmp_path):
     _, result, comparison = scored_clip(name).join(tmp_path)
     original = sound_packets(clip(name))
@@ -110,6 +112,7 @@ def test_sound_comes_along_bit_for_bit_at_its_own_times(name, tmp_path):
             assert [data for _, data in mine] == [data[headers:] for _, data in theirs]
 
 
+@pytest.mark.fault(12)
 def test_size_colour_turn_and_pixel_shape_stay(name, tmp_path):
     scored = scored_clip(name)
     _, result, _ = scored.join(tmp_path)
@@ -149,6 +152,7 @@ def test_joining_twice_gives_the_same_bytes(tmp_path):
     assert scored.join(tmp_path)[1:] == scored.join(tmp_path)[1:]
 
 
+@pytest.mark.fault(49)
 def test_sound_and_picture_stay_together_when_one_starts_later(tmp_path):
     for name in ("sound later", "picture later"):
         _, result, _ = scored_clip(name).join(tmp_path)
@@ -207,6 +211,7 @@ def test_subtitles_that_mp4_does_not_hold_are_left_out_and_that_is_said(tmp_path
     assert "Left out, since .mp4 does not hold them: subtitle srt." in notes_on(scored.facts)
 
 
+@pytest.mark.fault(49)
 def test_damaged_sound_ends_early_and_is_said_to(tmp_path):
     """The sound of a file that is cut off: the index names packets that are not there."""
     data = make(replace(CLIPS["with sound"], container_options={"moov_size": "20000"}))

@@ -113,6 +113,7 @@ def test_segments_are_closed_and_without_reordering():
     assert max(after - now for now, after in zip(keys, [*keys[1:], 200], strict=True)) <= 5 * 24
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize(
     ("width", "height", "pixel_format"),
     [(128, 96, "yuv420p"), (101, 75, "yuv444p"), (2, 2, "yuv420p"), (17, 16, "yuv444p")],
@@ -223,6 +224,7 @@ class Refusals:
         return VideoPart(self.spec)
 
 
+@pytest.mark.fault(48)
 @pytest.mark.parametrize(
     "times",
     [[512], [0, 0], [0, 1024, 512], [0, 512, 5000], [-1]],
@@ -240,6 +242,7 @@ def test_a_result_of_another_size_is_refused():
         Refusals().part().add(0, picture(0, 128, 96), picture(0, 64, 48))
 
 
+@pytest.mark.fault(48)
 def test_a_part_with_frames_missing_is_not_finished():
     part = Refusals().part()
     part.add(0, picture(0, 128, 96), picture(0, 128, 96))

@@ -22,6 +22,7 @@ def failure_of(data, name="clip.mp4", **arguments):
     return failure
 
 
+@pytest.mark.fault(12)
 def test_a_file_without_bytes_is_said_to_be_empty():
     assert failure_of(b"").code is Code.INPUT_EMPTY
 
@@ -32,6 +33,7 @@ def test_a_text_file_renamed_mp4_is_called_a_text_file():
     assert "is a text file" in failure.message
 
 
+@pytest.mark.fault(59)
 def test_a_playlist_renamed_mp4_opens_nothing(tmp_path):
     secret = tmp_path / "secret.ts"
     secret.write_bytes(clip("transport stream"))
@@ -53,6 +55,7 @@ def with_reference_to(data, path):
     return bytes(patched)
 
 
+@pytest.mark.fault(59)
 def test_an_mp4_whose_samples_are_said_to_lie_in_another_file_does_not_reach_it(tmp_path):
     outside = tmp_path / "outside.mp4"
     outside.write_bytes(clip("plain"))
@@ -65,6 +68,7 @@ def test_an_mp4_whose_samples_are_said_to_lie_in_another_file_does_not_reach_it(
     assert probe_video(io.BytesIO(referring), "clip.mp4").timeline.frames == 48  # the reference itself is no fault
 
 
+@pytest.mark.fault(12)
 def test_sound_alone_is_no_video():
     failure = failure_of(make(Clip(video=False, audio="aac")))
     assert failure.code is Code.INPUT_UNSUPPORTED
@@ -99,6 +103,7 @@ def test_too_many_streams_are_refused():
     )
 
 
+@pytest.mark.fault(60)
 def test_huge_frames_are_refused_by_what_the_header_says():
     data = bytearray(clip("motion jpeg"))
     data[data.index(b"mdat") + 4 : data.index(b"moov") - 4] = bytes(data.index(b"moov") - data.index(b"mdat") - 8)
@@ -108,6 +113,7 @@ def test_huge_frames_are_refused_by_what_the_header_says():
     assert f"announces more than {DEFAULT_LIMITS.max_pixels} pixels" in failure_of(bytes(data)).message
 
 
+@pytest.mark.fault(13)
 def test_an_mp4_cut_before_its_index_is_said_to_be_cut_off():
     data = clip("plain")
     failure = failure_of(data[: len(data) // 2])

@@ -30,6 +30,7 @@ class Counted(io.BytesIO):
         return data
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize("name", CLIPS)
 def test_every_frame_is_listed_at_its_own_time(name):
     facts = probe(name)
@@ -90,6 +91,7 @@ def test_colour_tags_are_found():
     assert probe("plain").colour == Colour()
 
 
+@pytest.mark.fault(12)
 def test_rotation_and_pixel_shape_are_found():
     facts = probe("rotated")
     assert facts.orientation == Orientation(quarter_turns=1)
@@ -103,10 +105,36 @@ def test_rate_is_the_nominal_one_even_where_times_are_rounded():
     assert not probe("matroska").timeline.variable
 
 
+@pytest.mark.fault(12)
 def test_a_variable_rate_is_noticed():
     facts = probe("variable rate")
     assert facts.timeline.variable
     assert facts.rate == Fraction(1020000, 36979)
+
+
+def zeroed(name, box, offset, size=4):
+    """A clip with some bytes of a box set to zero."""
+    data = bytearray(clip(name))
+    at = data.index(box) + len(box) + offset
+    data[at : at + size] = bytes(size)
+    return bytes(data)
+
+
+@pytest.mark.fault(12)
+@pytest.mark.parametrize(
+    ("name", "box", "offset", "size"),
+    [
+        pytest.param("avi with b-frames", b"strh", 4 + 20, 8, id="an AVI file without a rate"),
+        pytest.param("avi with b-frames", b"avih", 4, 4, id="an AVI file whose frames last no time"),
+        pytest.param("plain", b"mdhd", 12, 4, id="an MP4 file without a time scale"),
+        pytest.param("plain", b"stts", 12, 4, id="an MP4 file whose frames last no time"),
+    ],
+)
+def test_of_a_file_of_no_frames_a_second_each_frame_has_a_time_or_is_said_to_be_lost(name, box, offset, size):
+    facts = probe_video(io.BytesIO(zeroed(name, box, offset, size)), name)
+    assert facts.timeline.frames + facts.lost_frames == 48
+    assert list(facts.timeline.pts) == sorted(set(facts.timeline.pts))
+    assert facts.timeline.time_base > 0
 
 
 def test_sound_is_found_with_its_start():
@@ -116,11 +144,13 @@ def test_sound_is_found_with_its_start():
     assert probe("plain").tracks == ()
 
 
+@pytest.mark.fault(12)
 def test_interlacing_is_noticed():
     assert probe("interlaced").interlaced
     assert not probe("plain").interlaced
 
 
+@pytest.mark.fault(13)
 @pytest.mark.parametrize("whole", [12, 25, 47])
 def test_a_file_that_ends_early_keeps_its_whole_frames_and_says_what_is_lost(whole):
     data = make(replace(CLIPS["b-frames"], container_options={"moov_size": "20000"}))
@@ -190,3 +220,12 @@ def test_the_output_goes_into_a_container_that_holds_the_sound(name, container):
     tracks = probe(name).tracks
     assert container_for(tracks) == container
     assert copied_tracks(tracks, container[0]) == tuple(track.index for track in tracks)
+
+
+@pytest.mark.parametrize("packet", [0, 3, 8])
+@pytest.mark.parametrize("name", ["plain", "b-frames", "open groups"])
+def test_damage_among_the_first_frames_takes_no_frame_off_the_list(name, packet):
+    data, _ = damaged(clip(name), packet, whole=True)
+    timeline = probe_video(io.BytesIO(data), "clip.mp4").timeline
+    assert timeline.exact
+    assert timeline.pts.tolist() == probe_video(io.BytesIO(clip(name)), "clip.mp4").timeline.pts.tolist()

@@ -177,6 +177,7 @@ def test_a_picture_that_is_cut_off_is_noticed(format_):
     assert "is cut off or damaged" in failure.message
 
 
+@pytest.mark.fault(60)
 def test_a_bomb_is_refused_by_its_header():
     size = struct.pack(">2I5B", 20_000, 20_000, 1, 0, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n"

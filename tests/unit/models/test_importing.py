@@ -152,6 +152,7 @@ class Dangerous:
         return touch, ("pwned",)
 
 
+@pytest.mark.fault(62)
 @pytest.mark.parametrize("write", [pickle.dump, torch.save])
 def test_a_checkpoint_that_would_run_code_runs_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[..., None]
@@ -165,6 +166,7 @@ def test_a_checkpoint_that_would_run_code_runs_none(
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.fault(62)
 def test_a_whole_network_object_is_refused(network: TransformerNet, tmp_path: Path) -> None:
     assert refusal(checkpoint(tmp_path / "whole.pth", network)).failure.code is Code.MODEL_UNSAFE
 

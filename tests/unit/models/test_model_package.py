@@ -82,6 +82,7 @@ def test_a_manifest_that_is_no_description_is_refused(manifest: bytes) -> None:
     assert refusal(Files({"package.json": manifest})).failure.code is Code.MODEL_INVALID
 
 
+@pytest.mark.fault(62)
 @pytest.mark.parametrize(
     "name",
     ["model.pt", "model.pth", "model.pt2", "model.pkl", "model.bin", "model.ckpt", "script.py", "model.zip", "a"],
@@ -96,6 +97,7 @@ def test_files_that_may_run_code_are_refused_by_name_before_they_are_read(
     assert "dropscore models import" in error.failure.action
 
 
+@pytest.mark.fault(62)
 @pytest.mark.parametrize("beginning", [b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x80\x05", b"\x7fELF", b"\x1f\x8b"])
 def test_files_that_may_run_code_are_refused_by_content_whatever_their_name(
     describe: Callable[..., ModelPackage], beginning: bytes
@@ -109,6 +111,7 @@ def test_a_manifest_that_lists_a_file_twice_is_refused(tiny: LoadedPackage) -> N
     assert refusal(Files({"package.json": twice.model_dump_json().encode()})).failure.code is Code.MODEL_INVALID
 
 
+@pytest.mark.fault(63)
 def test_another_package_than_the_one_asked_for_is_refused(tiny: LoadedPackage) -> None:
     error = refusal(files_of(tiny), digest="0" * 64)
     assert error.failure.code is Code.MODEL_INVALID

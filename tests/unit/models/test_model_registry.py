@@ -104,6 +104,7 @@ def test_an_unknown_version_is_answered_with_the_known_ones(registry: ModelRegis
         registry.set_alias("tiny", "stable", "9")
 
 
+@pytest.mark.fault(63)
 def test_a_stored_package_under_another_name_is_refused(
     blobs: MemoryBlobs, registry: ModelRegistry, tiny: LoadedPackage
 ) -> None:
@@ -111,12 +112,24 @@ def test_a_stored_package_under_another_name_is_refused(
     assert code_of(lambda: registry.resolve("other@1")) is Code.MODEL_INVALID
 
 
+@pytest.mark.fault(63)
 def test_a_stored_file_that_was_swapped_is_refused(
     blobs: MemoryBlobs, registry: ModelRegistry, tiny: LoadedPackage
 ) -> None:
     ref = registry.push(tiny)
     blobs.put(layout.package_file("tiny", "1", WEIGHTS), tiny.files[WEIGHTS][::-1])
     assert code_of(lambda: registry.load(ref)) is Code.MODEL_INVALID
+
+
+@pytest.mark.fault(63)
+def test_a_package_that_was_swapped_whole_is_another_than_the_one_admitted(
+    blobs: MemoryBlobs, registry: ModelRegistry, tiny: LoadedPackage, describe: Callable[..., ModelPackage]
+) -> None:
+    admitted = registry.push(tiny)
+    other = bundle(describe(title="Another"), tiny.files)
+    blobs.put(layout.package("tiny", "1"), other.manifest)
+    assert registry.resolve("tiny@1").digest == other.digest, "by itself it is a good package"
+    assert code_of(lambda: registry.load(admitted)) is Code.MODEL_INVALID
 
 
 def test_listings_show_versions_and_aliases_and_nothing_else(

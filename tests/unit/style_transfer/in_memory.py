@@ -5,19 +5,23 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dropscore.contracts.codec import decode, encode_bytes
+from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Failure
-from dropscore.contracts.plan import MAX_MESSAGE_BYTES, PlanIndex, ShardMessage, ShardSpec
+from dropscore.contracts.plan import MAX_MESSAGE_BYTES, Piece, PlanIndex, ShardMessage, ShardSpec
 from dropscore.contracts.request import InputRef
-from dropscore.contracts.verdict import Outcome, PartRef, Verdict, WorkerFacts
+from dropscore.contracts.verdict import Outcome, PartRef, PieceResult
 from dropscore.workloads.base import Pace, Plan, PlanRequest, Stitched, StitchRequest
 from dropscore.workloads.style_transfer.frames import open_sink, open_source
+from dropscore.workloads.style_transfer.narrow import narrow
 from dropscore.workloads.style_transfer.options import StyleTransferOptions
 from dropscore.workloads.style_transfer.plan import plan
 from dropscore.workloads.style_transfer.stitch import stitch
+from gpu_worker.division import guilty_in, pieces_for
 
 RUN_ID = "test-run"
 
@@ -45,16 +49,16 @@ class Inputs:
 
 @dataclass
 class Parts:
-    """Verdicts and parts in memory."""
+    """Verdicts and parts in memory, by first item."""
 
-    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    verdicts: dict[int, PieceResult] = field(default_factory=dict)
     data: dict[int, bytes] = field(default_factory=dict)
 
-    def verdict(self, shard_id: int) -> Verdict:
-        return self.verdicts[shard_id]
+    def verdict(self, shard: ShardSpec) -> PieceResult:
+        return self.verdicts[shard.first_item]
 
-    def open(self, shard_id: int) -> io.BytesIO:
-        return io.BytesIO(self.data[shard_id])
+    def open(self, shard: ShardSpec) -> io.BytesIO:
+        return io.BytesIO(self.data[shard.first_item])
 
 
 @dataclass
@@ -65,6 +69,8 @@ class Studio:
     inputs: Inputs | None = None
     plan: Plan | None = None
     parts: Parts = field(default_factory=Parts)
+    scored: list[ShardSpec] = field(default_factory=list)
+    """The plan's shards as they were scored: those that were divided as their pieces."""
 
     def make_plan(self, files: Mapping[str, bytes], *, items: int = 1000, **options: object) -> Plan:
         """Plan with shards of about `items` items."""
@@ -90,37 +96,52 @@ class Studio:
         return self.plan
 
     def score(self, network: Callable[[np.ndarray], np.ndarray] = same, *, failed: Mapping[int, Failure] = {}) -> None:
-        """Score every shard; those in `failed` get a verdict with their failure."""
-        self.parts = Parts()
+        """Score every shard, dividing those with bad items; those in `failed` get a verdict with their failure."""
+        self.parts, self.scored = Parts(), []
         for shard in self.plan.shards:
             assert len(encode_bytes(ShardMessage(run_id="r" * 48, shard=shard))) <= MAX_MESSAGE_BYTES
-            facts = {"run_id": RUN_ID, "shard_id": shard.shard_id, "started_at": "", "duration_s": 0.0}
-            worker = WorkerFacts(worker="w", device="cpu", code_version="0")
             if shard.shard_id in failed:
-                verdict = Verdict(
-                    **facts, outcome=Outcome.FAILED, items_done=0, worker=worker, failure=failed[shard.shard_id]
-                )
+                self._settle(shard, Outcome.FAILED, failure=failed[shard.shard_id])
             else:
-                sink = open_sink(shard, self.options)
-                for item in open_source(shard, self.options, self.inputs):
-                    sink.write(item, network(item.pixels))
-                part = sink.close()
-                self.parts.data[shard.shard_id] = part.data
-                digest = hashlib.sha256(part.data).hexdigest()
-                reference = PartRef(path="p", sha256=digest, size_bytes=len(part.data), media_type=part.media_type)
-                verdict = Verdict(
-                    **facts,
-                    outcome=Outcome.DONE,
-                    items_done=shard.items,
-                    worker=worker,
-                    part=reference,
-                    metrics=dict(part.metrics),
-                )
-            self.parts.verdicts[shard.shard_id] = verdict
+                self._score_pieces(shard, Piece.of(shard), network)
+
+    def _score_pieces(self, shard: ShardSpec, piece: Piece, network: Callable[[np.ndarray], np.ndarray]) -> None:
+        """What workers do of a shard, one after the other."""
+        spec = shard if piece == Piece.of(shard) else narrow(shard, piece, self.options, self.inputs)
+        try:
+            self._score(spec, network)
+        except FailedError as error:
+            pieces = pieces_for(piece, error.failure, None)
+            for one in pieces:
+                if one == guilty_in(piece, error.failure):
+                    self._settle(narrow(shard, one, self.options, self.inputs), Outcome.FAILED, failure=error.failure)
+                else:
+                    self._score_pieces(shard, one, network)
+            if not pieces:
+                self._settle(spec, Outcome.FAILED, failure=error.failure)
+
+    def _score(self, shard: ShardSpec, network: Callable[[np.ndarray], np.ndarray]) -> None:
+        sink = open_sink(shard, self.options)
+        try:
+            for item in open_source(shard, self.options, self.inputs):
+                sink.write(item, network(item.pixels))
+        except FailedError:
+            sink.abort()
+            raise
+        part = sink.close()
+        self.parts.data[shard.first_item] = part.data
+        digest = hashlib.sha256(part.data).hexdigest()
+        reference = PartRef(path="p", sha256=digest, size_bytes=len(part.data), media_type=part.media_type)
+        self._settle(shard, Outcome.DONE, part=reference, metrics=dict(part.metrics))
+
+    def _settle(self, shard: ShardSpec, outcome: Outcome, **more: Any) -> None:
+        result = PieceResult(first_item=shard.first_item, items=shard.items, outcome=outcome, **more)
+        self.parts.verdicts[shard.first_item] = result
+        self.scored.append(shard)
 
     def stitch(self) -> Stitched:
         """Stitch what was scored."""
-        return self.stitch_shards(self.plan.shards)
+        return self.stitch_shards(self.scored)
 
     def stitch_shards(self, shards: Sequence[ShardSpec]) -> Stitched:
         """Stitch what was scored, from another list of shards than the plan's."""

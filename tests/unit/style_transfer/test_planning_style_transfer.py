@@ -155,12 +155,14 @@ def truncated():
         return data[: packet.pos + 3]
 
 
+@pytest.mark.fault(13)
 def test_of_a_video_that_is_cut_off_what_is_there_is_scored_and_said(studio):
     made = studio.make_plan({"cut.mp4": truncated()})
     assert sum(shard.items for shard in made.shards) == 30
     assert "The end is missing: 30 frames are whole, 18 are cut off." in made.inputs[0].notes
 
 
+@pytest.mark.fault(13)
 def test_a_video_that_is_cut_off_can_be_refused(studio):
     made = studio.make_plan({"cut.mp4": truncated()}, on_truncated="refuse")
     (failure,) = made.refused

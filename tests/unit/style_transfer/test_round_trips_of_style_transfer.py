@@ -4,11 +4,11 @@ import io
 import av
 import numpy as np
 import pytest
-from made_clips import CLIPS, Clip, clip, damaged, frame_numbers, frame_times, make, number_in, sound_packets
+from made_clips import CLIPS, Clip, clip, frame_numbers, frame_times, make, number_in, sound_packets
 from PIL import Image
 
 from dropscore.contracts.errors import FailedError
-from dropscore.contracts.failures import Code, failure
+from dropscore.contracts.failures import Code
 from dropscore.workloads.media.probe import probe_video
 from dropscore.workloads.style_transfer.frames import open_sink, open_source
 
@@ -134,6 +134,14 @@ def test_the_report_gets_pairs_of_pictures_spread_over_the_run(studio):
         assert number_in(shown[0]) == number_in(255 - shown[1]) == before.item % 48
 
 
+def test_titles_and_captions_call_files_by_their_own_name(studio):
+    picture = png(np.full((8, 8, 3), 7, np.uint8))
+    stitched = studio.run({"20260301-5f3a1c/a.mp4": clip("plain"), "20260301-5f3a1c/b.png": picture})
+    titles = [output.title for output in stitched.outputs]
+    assert titles == ["a.mp4, styled", "a.mp4, original and result side by side", "b.png, styled"]
+    assert {picture.caption.partition(" at ")[0] for picture in stitched.before} == {"a.mp4", "b.png"}
+
+
 def test_at_most_twelve_pairs_are_kept(studio):
     stitched = studio.run({"a.mp4": make(Clip(frames=200, width=32, height=32, gop=25))}, items=5)
     assert len(stitched.before) == 12
@@ -165,69 +173,7 @@ def test_parts_hold_what_the_sink_was_given_in_order(studio):
     sink.abort()
 
 
-# --- when things are missing
-
-
-BROKEN = failure(Code.OUT_OF_MEMORY, "the device has too little memory")
-
-
-def test_a_failed_shard_ends_the_run_with_its_own_failure(studio):
-    studio.make_plan({"a.mp4": clip("plain")}, items=12)
-    studio.score(failed={2: BROKEN})
-    with pytest.raises(FailedError) as caught:
-        studio.stitch()
-    told = caught.value.failure
-    assert told.code is Code.OUT_OF_MEMORY
-    assert told.shard_id == 2
-    assert "passthrough" in told.action
-
-
-def test_with_passthrough_originals_stand_in_for_a_failed_shard(studio):
-    studio.make_plan({"a.mp4": clip("with sound")}, items=12, on_missing="passthrough")
-    studio.score(inverted, failed={1: BROKEN})
-    stitched = studio.stitch()
-    failed = studio.plan.shards[1]
-    assert (stitched.items_published, stitched.items_missing) == (48 - failed.items, failed.items)
-    assert f"{failed.items} of 48 items could not be scored and show the original." in stitched.notes
-    result = studio.output(stitched.outputs[0].name)
-    assert frame_times(result) == frame_times(clip("with sound"))
-    assert sound_packets(result) == sound_packets(clip("with sound"))
-    with av.open(io.BytesIO(result)) as container:
-        images = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    original = range(failed.first_item, failed.first_item + failed.items)
-    shown = [number_in(image if n in original else 255 - image) for n, image in enumerate(images)]
-    assert shown == list(range(48))
-
-
-def test_with_passthrough_a_damaged_video_keeps_its_length_and_its_sound(studio):
-    data, _ = damaged(clip("with sound"), 20, whole=True)
-    studio.make_plan({"a.mp4": data}, items=12, on_missing="passthrough")
-    failed = {}
-    for shard in studio.plan.shards:
-        try:
-            list(open_source(shard, studio.options, studio.inputs))
-        except FailedError as error:
-            failed[shard.shard_id] = error.failure
-    assert {failure.code for failure in failed.values()} == {Code.INPUT_CORRUPT}
-    assert len(failed) < len(studio.plan.shards)
-    studio.score(inverted, failed=failed)
-    stitched = studio.stitch()
-    result = studio.output(stitched.outputs[0].name)
-    assert frame_times(result) == frame_times(data)
-    assert sound_packets(result) == sound_packets(data)
-
-
-def test_with_passthrough_the_original_stands_in_for_a_picture(studio):
-    files = {f"{n}.png": png(np.full((8, 8, 3), n, np.uint8)) for n in range(4)}
-    studio.make_plan(files, items=2, on_missing="passthrough")
-    studio.score(inverted, failed={1: BROKEN})
-    stitched = studio.stitch()
-    assert stitched.items_missing == 2
-    assert [output.name for output in stitched.outputs] == list(files)
-    assert studio.output("3.png") == files["3.png"]
-    assert np.asarray(Image.open(io.BytesIO(studio.output("1.png"))))[0, 0, 0] == 254
-
-
+@pytest.mark.fault(48)
 def test_a_shard_that_is_listed_twice_or_left_out_is_noticed(studio):
     studio.make_plan({"a.mp4": clip("plain")}, items=12)
     studio.score()
@@ -237,6 +183,7 @@ def test_a_shard_that_is_listed_twice_or_left_out_is_noticed(studio):
             studio.stitch_shards(spoilt)
 
 
+@pytest.mark.fault(48)
 def test_parts_that_were_swapped_are_noticed(studio):
     studio.make_plan({"a.mp4": make(Clip(frames=24, time_base=None, gop=1000))}, items=11)
     studio.score()
@@ -288,6 +235,7 @@ BAD_VIDEOS = {
 }
 
 
+@pytest.mark.fault(12)
 @pytest.mark.shared
 @pytest.mark.parametrize("name", BAD_VIDEOS)
 def test_bad_videos_work_or_say_what_is_wrong(studio, shared_data, name):
@@ -309,7 +257,7 @@ def test_bad_videos_work_or_say_what_is_wrong(studio, shared_data, name):
 def test_bad_pictures_work_or_say_what_is_wrong(studio, shared_data):
     files = {path.name: path.read_bytes() for path in sorted((shared_data / "bad_inputs" / "image").iterdir())}
     made = studio.make_plan(files)
-    assert {failure.input: failure.code for failure in made.refused} == {
+    assert {refused.input: refused.code for refused in made.refused} == {
         "broken.png": Code.INPUT_UNREADABLE,
         "crash-0c7e0e8e11ce787078f00b5b0ca409a167f070e0.tif": Code.INPUT_UNSUPPORTED,
         "crash-2020-10-test.tif": Code.INPUT_UNSUPPORTED,

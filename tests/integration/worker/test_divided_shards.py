@@ -1,0 +1,265 @@
+"""Items that cannot be scored: found, shelved, and their neighbours published."""
+
+from collections.abc import Callable
+
+import pytest
+from toy_workload import STAGE, WHOLE_TOY, Misbehaviour
+from world import RunningWorker, Runs, item, scored
+
+from dropscore.cloud.memory import MemoryCloud
+from dropscore.cloud.operations import Operation
+from dropscore.contracts import layout
+from dropscore.contracts.codec import decode, encode_bytes
+from dropscore.contracts.failures import Code
+from dropscore.contracts.names import ContainerName, QueueName
+from dropscore.contracts.plan import Piece, ShardMessage, ShardSpec
+from dropscore.contracts.quarantine import Quarantined
+from dropscore.contracts.request import RunPolicy
+from dropscore.contracts.verdict import Outcome, Verdict
+
+Start = Callable[..., RunningWorker]
+Wait = Callable[..., None]
+
+TWICE = RunPolicy(shard_attempts=2, shard_backoff_s=0.02)
+
+
+def items(*firsts: int) -> bytes:
+    return b"".join(item(first) for first in firsts)
+
+
+def shelf(cloud: MemoryCloud, run_id: str = "run-1") -> list[Quarantined]:
+    """What is in quarantine, by item."""
+    found = cloud.blobs.list(layout.quarantine_prefix(run_id))
+    return [decode(Quarantined, cloud.blobs.get(info.path).data) for info in found]
+
+
+def pieces_made(cloud: MemoryCloud, run_id: str = "run-1") -> int:
+    return sum(f"{run_id}/pieces/" in name for name in cloud.blobs.names(ContainerName.RUNS))
+
+
+def ended(runs: Runs, cloud: MemoryCloud, wait_until: Wait, shards: int = 1) -> list[Verdict]:
+    """The verdicts of a run, once all are there and the lane is empty."""
+    wait_until(lambda: len(runs.verdicts("run-1", shards)) == shards)
+    wait_until(lambda: cloud.queue.depth(QueueName.SHARDS_NORMAL) == 0)
+    return runs.verdicts("run-1", shards)
+
+
+def test_a_corrupt_item_is_shelved_at_once_and_its_neighbours_are_published(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    good = items(0, 1, 2, 3, 4, 5, 6, 7)
+    shards = runs.start("run-1", good[: 48 * 5] + items(Misbehaviour.CORRUPT) + good[48 * 5 :], shard_items=3)
+    start_worker()
+    verdicts = ended(runs, cloud, wait_until, shards)
+
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.DONE, Outcome.SPLIT, Outcome.DONE]
+    assert (verdicts[1].items_done, verdicts[1].items_failed) == (2, 1)
+    assert runs.output("run-1", shards) == scored(good)
+    (shelved,) = shelf(cloud)
+    assert (shelved.range, shelved.input) == (Piece(first_item=5, items=1), "run-1.bin")
+    assert (shelved.failure.code, shelved.failure.item) == (Code.INPUT_CORRUPT, 5)
+    assert [len(shelved.tries), shelved.attempts] == [1, 1]
+    assert pieces_made(cloud) == 2
+
+
+@pytest.mark.fault(41)
+def test_a_bug_is_tried_again_and_then_the_item_that_raises_it_is_found(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    firsts = list(range(40))
+    firsts[17] = Misbehaviour.BUG
+    runs.start("run-1", items(*firsts), shard_items=40, policy=TWICE)
+    start_worker(lanes=1)
+    (verdict,) = ended(runs, cloud, wait_until)
+
+    assert (verdict.outcome, verdict.items_done, verdict.items_failed) == (Outcome.SPLIT, 39, 1)
+    assert runs.output("run-1", 1) == scored(items(*(first for first in firsts if first != Misbehaviour.BUG)))
+    (shelved,) = shelf(cloud)
+    assert (shelved.range.first_item, shelved.range.items) == (17, 1)
+    assert shelved.failure.code is Code.SHARD_FAILED
+    assert "item 17 failed on every attempt" in shelved.failure.message
+    assert "ZeroDivisionError: a bug" in (shelved.failure.detail or "")
+    assert [one.range.items for one in shelved.tries[:2]] == [40, 40]
+    assert shelved.tries[-1].at_work == (17,)
+    assert pieces_made(cloud) <= 2 * 6
+
+
+@pytest.mark.fault(15)
+def test_a_result_that_is_no_number_is_shelved_and_never_published(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    runs.start("run-1", items(1, 2, Misbehaviour.NAN, 3), shard_items=4, policy=TWICE)
+    start_worker()
+    (verdict,) = ended(runs, cloud, wait_until)
+
+    assert (verdict.items_done, verdict.items_failed) == (3, 1)
+    (shelved,) = shelf(cloud)
+    assert (shelved.failure.code, shelved.failure.item, len(shelved.tries)) == (Code.OUTPUT_INVALID, 2, 2)
+
+
+@pytest.mark.fault(17)
+def test_an_item_that_does_not_fit_alone_is_shelved_alone(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    runs.start("run-1", items(1, 2, 3, 4, 5, Misbehaviour.TOO_LARGE, 6, 7), shard_items=8, policy=TWICE)
+    start_worker(lanes=1)
+    (verdict,) = ended(runs, cloud, wait_until)
+
+    assert (verdict.items_done, verdict.items_failed) == (7, 1)
+    assert [(one.range.first_item, one.failure.code) for one in shelf(cloud)] == [(5, Code.OUT_OF_MEMORY)]
+
+
+def test_a_failure_that_does_not_come_back_divides_nothing(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    start_worker(lanes=1)
+    runs.start("warm-up", items(1), shard_items=1)
+    wait_until(lambda: runs.verdict("warm-up", 0))
+    STAGE.faults = 1
+    runs.start("run-1", items(*range(20)), shard_items=20, policy=TWICE)
+    (verdict,) = ended(runs, cloud, wait_until)
+
+    assert (verdict.outcome, verdict.attempt, pieces_made(cloud)) == (Outcome.DONE, 2, 0)
+    assert runs.output("run-1", 1) == scored(items(*range(20)))
+
+
+def test_every_bad_item_of_a_shard_is_found(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    firsts = [Misbehaviour.CORRUPT if number in (0, 7, 8, 30) else number for number in range(31)]
+    runs.start("run-1", items(*firsts), shard_items=31)
+    start_worker()
+    (verdict,) = ended(runs, cloud, wait_until)
+
+    assert (verdict.items_done, verdict.items_failed) == (27, 4)
+    assert [one.range.first_item for one in shelf(cloud)] == [0, 7, 8, 30]
+    assert runs.output("run-1", 1) == scored(items(*(first for first in firsts if first != Misbehaviour.CORRUPT)))
+
+
+def test_a_shard_of_bad_items_only_ends_too(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    runs.start("run-1", items(*[Misbehaviour.CORRUPT] * 9), shard_items=9)
+    start_worker()
+    (verdict,) = ended(runs, cloud, wait_until)
+    assert (verdict.items_done, verdict.items_failed, len(shelf(cloud))) == (0, 9, 9)
+
+
+@pytest.mark.fault(11)
+def test_an_input_that_was_replaced_fails_its_shards_whole(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    shards = runs.start("run-1", items(*range(8)), shard_items=4)
+    cloud.blobs.put(layout.input_file("run-1.bin"), items(*range(8)))
+    start_worker()
+    verdicts = ended(runs, cloud, wait_until, shards)
+
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.FAILED] * 2
+    assert {verdict.failure.code for verdict in verdicts if verdict.failure} == {Code.INPUT_CHANGED}
+    assert pieces_made(cloud) == 0
+    assert [one.range.items for one in shelf(cloud)] == [4, 4]
+
+
+def test_an_input_shorter_than_planned_fails_its_shard_whole(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    runs.admit("run-1", items(*range(4)))
+    runs.send("run-1", 5, shard_items=5)
+    start_worker()
+    (verdict,) = ended(runs, cloud, wait_until)
+    assert (verdict.outcome, verdict.items_failed) == (Outcome.FAILED, 5)
+
+
+def test_shards_of_a_workload_without_pieces_fail_whole(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    runs.start("run-1", items(1, Misbehaviour.CORRUPT, 2), shard_items=3)
+    start_worker(definition=WHOLE_TOY)
+    (verdict,) = ended(runs, cloud, wait_until)
+
+    assert (verdict.outcome, verdict.items_failed) == (Outcome.FAILED, 3)
+    assert verdict.failure is not None
+    assert verdict.failure.item == 1
+
+
+def test_a_shard_that_ends_its_workers_untold_is_halved_until_the_guilty_is_alone(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    runs.start("run-1", items(1, 2, 3, 4), shard_items=4, policy=TWICE)
+    for _ in range(2):
+        cloud.queue.receive(QueueName.SHARDS_NORMAL, count=1, lease_s=0)
+    start_worker()
+    (verdict,) = ended(runs, cloud, wait_until)
+
+    assert [(one.first_item, one.items) for one in verdict.pieces] == [(0, 2), (2, 2)]
+    assert runs.output("run-1", 1) == scored(items(1, 2, 3, 4))
+
+
+@pytest.mark.fault(41)
+def test_a_single_item_that_ends_its_workers_untold_is_poison(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    runs.start("run-1", items(1), shard_items=1, policy=TWICE)
+    for _ in range(2):
+        cloud.queue.receive(QueueName.SHARDS_NORMAL, count=1, lease_s=0)
+    start_worker()
+    ended(runs, cloud, wait_until)
+
+    (shelved,) = shelf(cloud)
+    assert (shelved.failure.code, shelved.failure.item) == (Code.SHARD_POISON, 0)
+    assert STAGE.opened == []
+
+
+@pytest.mark.parametrize("step", ["/splits/", "/quarantine/", "/pieces/000000/0000002", "shards-normal"])
+def test_a_worker_whose_storage_fails_while_it_divides_goes_on_from_there(
+    step: str, cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    from dropscore.contracts.errors import TransientCloudError
+
+    failures = iter(range(2))
+
+    def sometimes(operation: Operation) -> None:
+        if operation.kind.endswith(".put") and step in operation.target and next(failures, None) is not None:
+            raise TransientCloudError("busy")
+
+    runs.start("run-1", items(0, 1, Misbehaviour.CORRUPT, 3, 4), shard_items=5)
+    cloud.blobs.operations.interrupt = cloud.queue.operations.interrupt = sometimes
+    start_worker()
+    (verdict,) = ended(runs, cloud, wait_until)
+
+    assert (verdict.items_done, verdict.items_failed) == (4, 1)
+    assert runs.output("run-1", 1) == scored(items(0, 1, 3, 4))
+    assert [one.range.first_item for one in shelf(cloud)] == [2]
+
+
+def test_a_divided_shard_put_on_the_queue_again_costs_only_what_is_missing(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    runs.start("run-1", items(0, 1, Misbehaviour.CORRUPT, 3, 4), shard_items=5)
+    start_worker()
+    ended(runs, cloud, wait_until)
+    cloud.blobs.delete(layout.verdict("run-1", 0))
+    opened = len(STAGE.opened)
+
+    shard = ShardSpec(shard_id=0, input_index=0, first_item=0, items=5, work={"offset": 0})
+    again = ShardMessage(run_id="run-1", shard=shard, generation=4)
+    cloud.queue.send(QueueName.SHARDS_NORMAL, encode_bytes(again))
+    (verdict,) = ended(runs, cloud, wait_until)
+
+    assert (verdict.items_done, verdict.items_failed) == (4, 1)
+    assert len(STAGE.opened) == opened
+
+
+def test_a_piece_that_has_its_verdict_has_the_sum_looked_at_again(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    runs.start("run-1", items(0, 1, Misbehaviour.CORRUPT, 3, 4), shard_items=5)
+    start_worker()
+    ended(runs, cloud, wait_until)
+    cloud.blobs.delete(layout.verdict("run-1", 0))
+
+    shard = ShardSpec(shard_id=0, input_index=0, first_item=0, items=5, work={"offset": 0})
+    again = ShardMessage(run_id="run-1", shard=shard, generation=1, piece=Piece(first_item=3, items=2))
+    cloud.queue.send(QueueName.SHARDS_NORMAL, encode_bytes(again))
+    (verdict,) = ended(runs, cloud, wait_until)
+    assert (verdict.items_done, verdict.items_failed) == (4, 1)
