@@ -27,7 +27,7 @@ from dropscore.contracts.identity import container_group_name
 from dropscore.contracts.names import LANE_QUEUES, QueueName, Role
 from dropscore.contracts.orchestration import CleanedUp, CleanUp, ContainerRef
 from dropscore.contracts.plan import RunEvent
-from dropscore.contracts.run import CancelMark, RunStatus
+from dropscore.contracts.run import KEEP_NO_PARTS, CancelMark, RunStatus
 
 BUDGET_S = 1.5
 """Time one step may take."""
@@ -119,7 +119,7 @@ class CleanUpActivities:
 
     def _delete_blobs(self, asked: CleanUp, until: float) -> CleanedUp:
         prefixes = []
-        if asked.status in (RunStatus.SUCCEEDED, RunStatus.CANCELLED):
+        if asked.status in KEEP_NO_PARTS:
             prefixes.append(layout.parts_prefix(asked.run_id))
         unpublished = asked.status in (RunStatus.FAILED, RunStatus.CANCELLED)
         if unpublished and self._blobs.head(layout.output_manifest(asked.run_id)) is None:

@@ -4,6 +4,7 @@ import os
 
 from gpu_worker.keeper import Keeper
 from gpu_worker.lives import Life
+from gpu_worker.wills import Wills
 
 
 def live(life: Life) -> int:
@@ -21,5 +22,7 @@ def prepare() -> None:
 
 
 if __name__ == "__main__":
+    shared = os.environ.get("AZ_BATCH_NODE_SHARED_DIR")  # of this node; a task that is started anew is given the same
+    wills = Wills(f"{shared}/wills" if shared else None)
     # Not sys.exit: nothing is left to be done, and a task that does not end costs money.
-    os._exit(Keeper(live, prepare).run())
+    os._exit(Keeper(live, prepare, wills).run())

@@ -21,6 +21,10 @@ CODES = {Cause.HUNG: Code.ITEM_DEADLINE, Cause.MEMORY: Code.OUT_OF_MEMORY}
 """Causes with a code of their own; the others are E-SHARD-POISON."""
 BY_HAND = frozenset({"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"})
 """Signals that also come from outside, and then say nothing of what was under way."""
+UNSUSPICIOUS = frozenset({Cause.TOLD, Cause.DEVICE_LOST, Cause.ABANDONED})
+"""Causes that say nothing against what was under way. Whatever ends keeper and worker every time is found by its
+delivery count.
+"""
 WHY = {
     Cause.HUNG: "it took longer than the run allows for an item",
     Cause.MEMORY: "its worker's process used more memory than it may",
@@ -32,7 +36,7 @@ WHY = {
 
 def suspected(left: LeftLease, death: Death) -> tuple[LeftWork, ...] | None:
     """What of a shard may have ended the process; none of it when that is not known, None when it surely did not."""
-    if left.state is not State.STARTED or death.cause in (Cause.TOLD, Cause.DEVICE_LOST):
+    if left.state is not State.STARTED or death.cause in UNSUSPICIOUS:
         return None
     if death.cause is Cause.HUNG:
         return tuple(work for work in left.work if work.late) or None

@@ -1,16 +1,17 @@
 """The heir: sees to what a dead life of the worker held, before this one leases anything.
 
-A lease that no stage had begun with, or was done with, is taken over as it is: its delivery count does not grow, so
-that a neighbour's death is never held against it. One that was being worked on gets a record of the death and is given
-back at once: whoever gets it next reads the record and knows what to make of it (`deaths`).
+Every lease is taken over where it is, since a message that is given back comes behind all that wait. One that may have
+ended the process goes first and counts one delivery more, as if its lease had run out; the death is written down
+before, so that whoever looks at it next knows what to make of it (`deaths`). The others keep their delivery counts: a
+neighbour's death is never held against them.
 """
 
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dropscore.cloud.ports import MessageQueue, QueueMessage
+from dropscore.cloud.ports import Clock, MessageQueue, QueueMessage
 from dropscore.contracts.codec import decode
 from dropscore.contracts.errors import ContractError, DropscoreError, LeaseLostError
 from dropscore.contracts.names import QueueName
@@ -19,7 +20,7 @@ from dropscore.contracts.verdict import WorkerFacts
 from gpu_worker.attempts import Attempts, Tried
 from gpu_worker.deaths import items_of, obituary, suspected
 from gpu_worker.lanes import Lanes
-from gpu_worker.lives import Dead
+from gpu_worker.lives import Cause, Dead, Death
 from gpu_worker.will import LeftLease, LeftWork, State
 
 log = logging.getLogger(__name__)
@@ -29,54 +30,82 @@ AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """A lease that can be taken over, held since `since` (monotonic); `again`: as another delivery."""
+
+    dead: Dead
+    left: LeftLease
+    message: QueueMessage
+    since: float
+    again: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Heir:
     """Settles what others left. `lanes` takes over what can go on; without it everything is given back."""
 
     queue: MessageQueue
+    clock: Clock
     attempts: Attempts
     lanes: Lanes | None
 
     def settle(self, estate: Sequence[Dead]) -> None:
         """See to all that is left, oldest first. What storage does not allow stays in the will for the next life."""
-        newest: dict[str, LeftLease] = {}
-        whose: dict[str, Dead] = {}
+        left = self._newest(estate)
+        if not left:
+            return
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="heir") as threads:
+            found = list(threads.map(lambda one: self._see_to(*one), left))
+        kept = [one for one in found if one is not None]
+        for one in sorted(kept, key=lambda one: not one.again):
+            self._take_over(one)
+
+    def _newest(self, estate: Sequence[Dead]) -> list[tuple[Dead, LeftLease]]:
+        """Each lease as it was noted last."""
+        newest: dict[str, tuple[Dead, LeftLease]] = {}
         for dead in estate:
             for left in dead.will.left():
                 if left.message_id in newest:  # taken over by a life that could not strike it any more
-                    whose[left.message_id].will.strike(newest[left.message_id])
-                newest[left.message_id], whose[left.message_id] = left, dead
-        others = [(dead, newest[id_]) for id_, dead in whose.items() if not self._taken_over(dead, newest[id_])]
-        if others:
-            with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="heir") as threads:
-                list(threads.map(lambda other: self._give_back(*other), others))
+                    older, known = newest[left.message_id]
+                    older.will.strike(known)
+                newest[left.message_id] = dead, left
+        return list(newest.values())
 
-    def _taken_over(self, dead: Dead, left: LeftLease) -> bool:
-        if self.lanes is None or left.body is None or suspected(left, dead.death) is not None:
-            return False
-        lease = self.lanes.add(_message(left, left.body), leased_at=left.since, lease_s=left.lease_s)
-        lease.tried = left.state is not State.HELD
-        dead.will.strike(left)
-        return True
-
-    def _give_back(self, dead: Dead, left: LeftLease) -> None:
-        """Write down how the attempt ended, if it was one; then let others see the message."""
-        works = suspected(left, dead.death)
+    def _see_to(self, dead: Dead, left: LeftLease) -> _Kept | None:
+        """Write down how the attempt ended, if it was one, and make sure that the lease is ours; None when it is not
+        to be taken over.
+        """
+        message, now = _message(left), self.clock.monotonic()
         try:
-            if works is not None:
-                self._record(dead, left, works)
-            self.queue.extend(_message(left, left.body or b""), lease_s=0)
+            works = suspected(left, dead.death)
+            readable = works is None or self._record(dead, left, works)
+            if self.lanes is not None and left.body is not None and readable:
+                if works is None and not _counts(left, dead.death):
+                    return _Kept(dead=dead, left=left, message=message, since=left.since, again=False)
+                again = replace(message, dequeue_count=left.deliveries + 1)
+                kept = self.queue.extend(again, lease_s=left.lease_s)
+                return _Kept(dead=dead, left=left, message=kept, since=now, again=True)
+            self.queue.extend(message, lease_s=0)
         except LeaseLostError:
             log.info("Somebody else has a message that was left.", extra={"action": "left_elsewhere"})
         except DropscoreError as error:
             log.warning("A message that was left stays leased: %s", error, extra={"action": "release_failed"})
-            return
+            return None
         dead.will.strike(left)
+        return None
 
-    def _record(self, dead: Dead, left: LeftLease, works: Sequence[LeftWork]) -> None:
+    def _take_over(self, kept: _Kept) -> None:
+        assert self.lanes is not None
+        lease = self.lanes.add(kept.message, leased_at=kept.since, lease_s=kept.left.lease_s)
+        lease.tried = kept.left.state is not State.HELD
+        kept.dead.will.strike(kept.left)
+
+    def _record(self, dead: Dead, left: LeftLease, works: Sequence[LeftWork]) -> bool:
+        """Write the death down; False when the message is none of ours: whoever gets it next puts it aside."""
         try:
             message = decode(ShardMessage, left.body or b"")
         except ContractError:
-            return  # none of ours: whoever gets it next puts it aside
+            return False
         tried = Tried(
             queue=QueueName(left.queue),
             message_id=left.message_id,
@@ -99,13 +128,19 @@ class Heir:
             told.message,
             extra={**tried.fields, "action": "died", "code": told.code.value, "at_work": sorted(items)},
         )
+        return True
 
 
-def _message(left: LeftLease, body: bytes) -> QueueMessage:
+def _counts(left: LeftLease, death: Death) -> bool:
+    """Whether it was begun, and nobody can tell what ended the process."""
+    return death.cause is Cause.ABANDONED and left.state is not State.HELD
+
+
+def _message(left: LeftLease) -> QueueMessage:
     return QueueMessage(
         queue=QueueName(left.queue),
         message_id=left.message_id,
         receipt=left.receipt,
-        body=body,
+        body=left.body or b"",
         dequeue_count=left.deliveries,
     )

@@ -5,7 +5,8 @@ by itself, the keeper starts the next life, which first sees to what the dead on
 forked at once and imports torch by itself, while it leases its first messages; for those after it the keeper has
 imported torch, so that they start in a moment. The keeper never touches a device and runs no thread.
 
-If the keeper is killed, its child dies with it. Only quick modules are imported before the first fork.
+If the keeper is killed, its child dies with it, and the next keeper on the node finds what they left (`wills`). Only
+quick modules are imported before the first fork.
 """
 
 import ctypes
@@ -22,6 +23,7 @@ from typing import Any, Final
 from gpu_worker.exits import FOR_GOOD, Exit
 from gpu_worker.lives import Cause, Dead, Death, Life, Live
 from gpu_worker.will import Will
+from gpu_worker.wills import Wills
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +54,13 @@ class _Child:
 
 @dataclass(slots=True)
 class Keeper:
-    """Starts lives until one leaves for good. `prepare` imports what lives need, once, before the second."""
+    """Starts lives until one leaves for good. `prepare` imports what lives need, once, before the second; `wills` is
+    where their wills lie.
+    """
 
     live: Live
     prepare: Callable[[], None]
+    wills: Wills = field(default_factory=Wills)
     _estate: list[Dead] = field(default_factory=list)
     _lives: int = 0
     _facts: Mapping[str, Any] = field(default_factory=dict)
@@ -69,6 +74,8 @@ class Keeper:
     def run(self) -> int:
         """Keep a worker until it leaves. Returns its exit code."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        for will in self.wills.left():
+            self._inherit(Dead(will=will, death=_abandoned()))
         child = self._begin()
         while (code := self._after(child, self._wait(child))) is None:
             child = self._begin()
@@ -78,7 +85,9 @@ class Keeper:
 
     def _begin(self, *, last: bool = False) -> _Child:
         self._lives += 1
-        life = Life(number=self._lives, will=Will(), estate=tuple(self._estate), before=self._facts, last=last)
+        life = Life(
+            number=self._lives, will=self.wills.new(), estate=tuple(self._estate), before=self._facts, last=last
+        )
         keeper = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -115,6 +124,7 @@ class Keeper:
     def _after(self, child: _Child, code: int) -> int | None:
         """What a life's end means. Returns the exit code when no other follows."""
         if code in FOR_GOOD and child.cause is None:
+            self._forget(child.life.will)
             return code
         self._facts = child.life.will.facts or self._facts
         death = _death(child, code)
@@ -134,7 +144,11 @@ class Keeper:
         return None if self._leave_by is None else self._end(Exit.TERMINATED)
 
     def _inherit(self, dead: Dead) -> None:
-        self._estate = [one for one in (*self._estate, dead) if one.will.left()]
+        everything = (*self._estate, dead)
+        self._estate = [one for one in everything if one.will.left()]
+        for one in everything:
+            if one not in self._estate:
+                self.wills.forget(one.will)
 
     def _hopeless(self) -> bool:
         lost = sum(death.cause is Cause.DEVICE_LOST for death in self._in_vain)
@@ -161,8 +175,15 @@ class Keeper:
         """See to what is left, in a short life that does nothing else; then leave."""
         if self._estate:
             self._leave_by = time.monotonic() + LAST_WORDS_S
-            self._wait(self._begin(last=True))
+            last = self._begin(last=True)
+            self._wait(last)
+            self._forget(last.life.will)
         return code
+
+    def _forget(self, last: Will) -> None:
+        """No other life follows, so that nobody else is to find what was left."""
+        for will in (last, *(one.will for one in self._estate)):
+            self.wills.forget(will)
 
     def _tell(self, death: Death) -> None:
         self._set_up_log()
@@ -224,6 +245,13 @@ def _death(child: _Child, code: int) -> Death:
     causes = {Exit.HUNG: Cause.HUNG, Exit.DEVICE_LOST: Cause.DEVICE_LOST}
     cause = child.cause or causes.get(code) or (Cause.SIGNAL if code > 128 else Cause.EXIT)  # type: ignore[call-overload]
     return Death(cause=cause, code=code, at=SystemClock().now(), lived_s=round(time.monotonic() - child.began, 3))
+
+
+def _abandoned() -> Death:
+    """How a process ended whose keeper is gone as well."""
+    from dropscore.cloud.clock import SystemClock
+
+    return Death(cause=Cause.ABANDONED, code=128 + signal.SIGKILL, at=SystemClock().now(), lived_s=0.0)
 
 
 def _run(live: Live, life: Life, keeper: int) -> int:

@@ -24,6 +24,8 @@ class Cause(StrEnum):
     DEVICE_LOST = "device_lost"
     MEMORY = "memory"
     """The keeper ended it, because it used more memory than it may."""
+    ABANDONED = "abandoned"
+    """Its keeper was killed, and it with it: nobody knows more."""
     TOLD = "told"
     """The keeper ended it, because it did not leave in time when told to."""
 

@@ -136,7 +136,8 @@ def _as_before(settings: WorkerSettings, before: Mapping[str, Any]) -> WorkerSet
 
 def _inherit(desk: Desk, life: Life) -> None:
     attempts = Attempts(desk.blobs, desk.clock)
-    Heir(queue=desk.queue, attempts=attempts, lanes=None if life.last else desk.lanes).settle(life.estate)
+    lanes = None if life.last else desk.lanes
+    Heir(queue=desk.queue, clock=desk.clock, attempts=attempts, lanes=lanes).settle(life.estate)
 
 
 def _give_back(desk: Desk, life: Life) -> Exit:

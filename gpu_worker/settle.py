@@ -32,6 +32,10 @@ JITTER = 0.25
 """Largest share that is taken off a wait, so that what failed together does not come back together."""
 
 
+DIVIDED_AFTER = 2
+"""Tries of a shard that failed at the same items each time: more would do its other items over for nothing. The items
+themselves are tried as often as the policy says.
+"""
 COUNTED = frozenset({FailureClass.BAD_INPUT, FailureClass.OUT_OF_MEMORY, FailureClass.BUG})
 """Classes whose failures say something about the items. The others are nobody's fault here."""
 
@@ -151,8 +155,8 @@ class Settling:
         assert job.error is not None
         failure = cause_of(job.error)
         policy = job.context.run.policy if job.context else RunPolicy()
-        tries = self._count_try(job, failure)
-        step = next_step(failure, tries=tries, attempts=policy.shard_attempts)
+        tries, again = self._count_try(job, failure)
+        step = next_step(failure, tries=tries, attempts=DIVIDED_AFTER if again else policy.shard_attempts)
         log.warning(
             "A shard failed: %s",
             failure.message,
@@ -160,7 +164,7 @@ class Settling:
         )
         match step:
             case Next.GIVE_UP:
-                self._give_up(job, failure)
+                self._give_up(job, failure, early=tries < policy.shard_attempts and again)
                 return Settled(has_verdict=True)
             case Next.RETRY:
                 job.lease.release(delay_s=backoff_s(policy.shard_backoff_s, tries - 1))
@@ -176,31 +180,38 @@ class Settling:
                 return Settled(has_verdict=False, device_lost=True)
         return Settled(has_verdict=False)
 
-    def _count_try(self, job: Job, failure: Failure) -> int:
-        """Write down a try that counts; how often these items have been tried, alone or in what they were cut from.
-        Bad input is not asked: one try is enough.
+    def _count_try(self, job: Job, failure: Failure) -> tuple[int, bool]:
+        """Write down a try that counts. Returns how often these items have been tried, alone or in what they were cut
+        from, and whether a shard that can be divided failed at the same of its items before. Bad input is not asked:
+        one try is enough.
         """
         if job.judged or failure.code is Code.MESSAGE_MALFORMED or failure.failure_class not in COUNTED:
-            return 1
+            return 1, False
         tried = self._verdicts.tried(job)
-        at_work = _named_items(failure) or job.suspects or ()
+        at_work = set(_named_items(failure) or job.suspects or ())
         self._verdicts.insist(job, lambda: self._pieces.attempts.record(tried, failure, at_work=at_work))
         if failure.failure_class is FailureClass.BAD_INPUT:
-            return 1
+            return 1, False
         known = self._verdicts.insist(job, lambda: self._pieces.attempts.on(job.message))
-        return max(1, sum(not one.death for one in known))
+        tries = [one for one in known if not one.death]
+        same = sum(not at_work.isdisjoint(one.at_work) for one in tries)
+        return max(1, len(tries)), _divisible(job) and job.message.range.items > 1 and same >= DIVIDED_AFTER
 
     def _record_end(self, job: Job, failure: Failure) -> None:
         """The process must end after this, as if it had been killed by what was at work."""
         tried, at_work = self._verdicts.tried(job), job.suspects or ()
         self._verdicts.insist(job, lambda: self._pieces.attempts.record(tried, failure, at_work=at_work, death=True))
 
-    def _give_up(self, job: Job, failure: Failure) -> None:
-        """Divide a shard or piece, or put it into quarantine; then its message goes."""
-        asked = job.message.range
-        divisible = job.context is not None and job.context.narrow is not None
-        pieces = pieces_for(asked, failure, job.suspects) if divisible else ()
+    def _give_up(self, job: Job, failure: Failure, *, early: bool) -> None:
+        """Divide a shard or piece, or put it into quarantine; then its message goes. `early`: divide it only, since
+        its items are to be tried again.
+        """
+        asked, suspects = job.message.range, job.suspects
         final, tried = _final(failure, asked), self._verdicts.tried(job)
+        if early:
+            suspects = tuple(_named_items(failure)) or suspects
+            final = final.model_copy(update={"item": None, "last_item": None})
+        pieces = pieces_for(asked, final, suspects) if _divisible(job) else ()
         self._verdicts.unless_cancelled(job)
         self._verdicts.insist(job, lambda: self._pieces.give_up(tried, final, pieces))
         self._forget(job)
@@ -229,6 +240,11 @@ class Settling:
             action()
         except DropscoreError as error:
             log.warning("A message was not given back: %s", error, extra={"action": "message_left"})
+
+
+def _divisible(job: Job) -> bool:
+    """Whether the shard's workload knows pieces."""
+    return job.context is not None and job.context.narrow is not None
 
 
 def _named_items(failure: Failure) -> range:

@@ -9,8 +9,10 @@ from typing import Any
 from dropscore.cloud.ports import BlobStore, Clock
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode
-from dropscore.contracts.errors import ContractError, NotFoundError, TransientCloudError
+from dropscore.contracts.errors import ContractError, DropscoreError, NotFoundError, TransientCloudError
 from dropscore.contracts.identity import sha256_hex
+from dropscore.contracts.layout import BlobPath
+from dropscore.contracts.run import KEEP_NO_PARTS, RunState
 from dropscore.contracts.verdict import ItemTiming, Outcome, PartRef, Verdict, WorkerFacts
 from gpu_worker.attempts import Tried
 from gpu_worker.job import Job, Stop, StoppedError
@@ -56,7 +58,18 @@ class Verdicts:
         part, digest = job.part, sha256_hex(job.part.data)
         path = layout.part(job.run_id, job.shard_id, digest, part.suffix)
         self.insist(job, lambda: self._blobs.put(path, part.data, content_type=part.media_type))
-        upload_s = self._clock.monotonic() - started
+        try:
+            self._commit(job, path, digest, upload_s=self._clock.monotonic() - started)
+        except StoppedError:
+            self._take_back(job, path)
+            raise
+        self.insist(job, lambda: self._pieces.merge(job.message))
+        return self._clock.monotonic() - started
+
+    def _commit(self, job: Job, path: BlobPath, digest: str, *, upload_s: float) -> None:
+        """Write the verdict that names the part at `path`. Another's verdict may stand already."""
+        assert job.part is not None
+        part = job.part
         verdict = self._verdict(job, upload_s).model_copy(
             update={
                 "part": PartRef(path=path.name, sha256=digest, size_bytes=len(part.data), media_type=part.media_type),
@@ -66,8 +79,7 @@ class Verdicts:
         self.unless_cancelled(job)
         if not self.insist(job, lambda: self._pieces.commit(job.message, verdict)):
             self._compare(job, verdict)
-        self.insist(job, lambda: self._pieces.merge(job.message))
-        return self._clock.monotonic() - started
+            self._take_back(job, path)
 
     def unless_cancelled(self, job: Job) -> None:
         """Raises `StoppedError` when the shard's run has been cancelled meanwhile: nothing is committed after that."""
@@ -122,6 +134,23 @@ class Verdicts:
                 ours.outcome,
                 extra={**fields, "action": "nondeterministic"},
             )
+
+    def _take_back(self, job: Job, path: BlobPath) -> None:
+        """Delete a part that was written for nothing if the run's parts have been deleted already: a worker that stood
+        still may write one after the run's end. While the run goes on the part may be another verdict's, too.
+        """
+        try:
+            if self._parts_are_gone(job.run_id):
+                self._blobs.delete(path)
+                log.info("Took back a part that came too late.", extra={**job.fields, "action": "part_taken_back"})
+        except DropscoreError as error:
+            log.warning("A part that came too late is left: %s", error, extra={**job.fields, "action": "part_left"})
+
+    def _parts_are_gone(self, run_id: str) -> bool:
+        try:
+            return decode(RunState, self._blobs.get(layout.state(run_id)).data).status in KEEP_NO_PARTS
+        except NotFoundError:
+            return self._blobs.head(layout.admission(run_id)) is None  # the run was deleted
 
     def _verdict(self, job: Job, upload_s: float) -> Verdict:
         return Verdict(

@@ -32,7 +32,7 @@ _WORK_SIZE = 12 + _WORK.size + 40
 _LEASES_AT = _COUNT.size + _FACTS_SIZE
 _RECEIPTS_AT = _LEASES_AT + LEASES * _LEASE_SIZE
 _WORKS_AT = _RECEIPTS_AT + LEASES * _RECEIPT_SIZE
-_SIZE = _WORKS_AT + WORKS * _WORK_SIZE
+SIZE: Final = _WORKS_AT + WORKS * _WORK_SIZE
 
 
 class State(IntEnum):
@@ -134,8 +134,9 @@ class Note:
 class Will:
     """What one process of a worker leaves behind: written by that process, read by those after it."""
 
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _SIZE)
+    def __init__(self, memory: mmap.mmap | None = None) -> None:
+        """`memory` of `SIZE` bytes, empty or a will's; without it some that this process shares with its children."""
+        self._memory = mmap.mmap(-1, SIZE) if memory is None else memory
         self._facts = Cell(self._memory, _COUNT.size, _FACTS_SIZE)
         self.leases = Slots(self._memory, _LEASES_AT, count=LEASES, size=_LEASE_SIZE)
         self.works = Slots(self._memory, _WORKS_AT, count=WORKS, size=_WORK_SIZE)

@@ -46,7 +46,7 @@ def specifications() -> Path:
 def wait_until() -> Callable[..., None]:
     """Wait for a condition instead of sleeping: `wait_until(lambda: done(), within_s=5)`."""
 
-    def wait(condition: Callable[[], object], *, within_s: float = 10.0, every_s: float = 0.01) -> None:
+    def wait(condition: Callable[[], object], *, within_s: float = 30.0, every_s: float = 0.01) -> None:
         deadline = time.monotonic() + within_s
         while not condition():
             if time.monotonic() > deadline:

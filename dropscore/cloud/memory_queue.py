@@ -4,7 +4,7 @@ import heapq
 import itertools
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dropscore.cloud.operations import Operations
 from dropscore.cloud.ports import Clock, PeekedMessage, QueueMessage
@@ -105,7 +105,8 @@ class MemoryQueue:
             own = self._owned(message)
             if own is None:
                 raise LeaseLostError(f"message {message.message_id} of {message.queue} is leased by somebody else")
-            return self._hide(message.queue, own, self._clock.monotonic() + lease_s)
+            hidden = self._hide(message.queue, own, self._clock.monotonic() + lease_s)
+            return replace(hidden, dequeue_count=message.dequeue_count)
 
     def delete(self, message: QueueMessage) -> bool:
         self.operations.note("queue.delete", message.queue)

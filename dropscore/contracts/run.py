@@ -52,6 +52,9 @@ TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
 """Status to the statuses that may follow it. A restarted orchestration walks the same way again, so writing
 a status that is behind the stored one changes nothing (see `may_follow`)."""
 
+KEEP_NO_PARTS = frozenset({RunStatus.SUCCEEDED, RunStatus.CANCELLED})
+"""Ends after which a run's parts are deleted. After the others they are kept for another try."""
+
 REWINDS: dict[RunStatus, RunStatus] = {RunStatus.FAILED: RunStatus.PENDING}
 """The one way back: somebody rewinds a failed run, and it walks the way from the beginning once more. It stands apart
 from `TRANSITIONS`, so that no orchestration that is late with its news takes it (see `way_to`)."""

@@ -78,7 +78,7 @@ class Tab:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def until(self, expression: str, *, within_s: float = 10.0) -> float:
+    def until(self, expression: str, *, within_s: float = 30.0) -> float:
         """Ask again and again until an expression is true; returns the seconds it took."""
         began = time.monotonic()
         while not self.ask(f"Boolean({expression})"):

@@ -218,7 +218,7 @@ def test_a_killed_azurite_is_started_again_and_its_loss_is_said(start, wait_unti
         assert records[-1]["names"] == ["dropscoredata/inputs/x"]
         with BlobServiceClient.from_connection_string(cloud.written["settings"]["DataStorage"]) as blobs:
             blobs.get_blob_client("triggers", "after").upload_blob(b"x")
-            wait_until(lambda: cloud.notes.all("blob", name="triggers/after"), within_s=5)  # a listing would take 10 s
+            wait_until(lambda: cloud.notes.all("blob", name="triggers/after"), within_s=8)  # a listing would take 10 s
         assert httpx.get(f"{cloud.written['api_url']}/api/nothing", timeout=20).text == "just text"
 
 

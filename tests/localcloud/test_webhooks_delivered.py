@@ -121,7 +121,7 @@ def test_end_of_a_run_is_told_to_a_receiver_that_verifies_it(
     made = subscribe(job, receiver, "/first")
     run_id = start(job, PICTURE)
     assert job.end(run_id).status is RunStatus.SUCCEEDED
-    wait_until(lambda: receiver.at("/first"), within_s=20)  # type: ignore[operator]
+    wait_until(lambda: receiver.at("/first"), within_s=60)  # type: ignore[operator]
     (news,) = receiver.at("/first")
     assert (news.run_id, news.status, news.items_done) == (run_id, RunStatus.SUCCEEDED, 1)
     assert httpx.get(news.run, timeout=20).json()["run_id"] == run_id

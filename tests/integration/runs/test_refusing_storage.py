@@ -49,7 +49,7 @@ def test_run_whose_workers_cannot_write_says_so_and_goes_on_after_the_fix(
     worker.stop()
     house.memory.blobs.operations.interrupt = refuse
 
-    end = house.end_of(run_id, within_s=20)
+    end = house.end_of(run_id)
     assert end.status is RunStatus.FAILED
     assert end.failure is not None
     assert end.failure.code is code

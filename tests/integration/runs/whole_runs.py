@@ -128,7 +128,7 @@ class House:
         assert report.problems == ()
         return tuple(act.deed for act in report.acts)
 
-    def end_of(self, run_id: str, *, within_s: float = 30.0) -> RunEnd:
+    def end_of(self, run_id: str, *, within_s: float = 60.0) -> RunEnd:
         """Wait for the end of a run; its orchestration must have completed well."""
         ended = self.host.wait_for(run_id, within_s=within_s)
         assert ended is not None
@@ -151,7 +151,7 @@ class House:
     def output(self, run_id: str) -> bytes:
         return self.memory.blobs.get(layout.output(run_id, "film.txt")).data
 
-    def wait_until_status(self, run_id: str, *statuses: str, within_s: float = 10.0) -> None:
+    def wait_until_status(self, run_id: str, *statuses: str, within_s: float = 30.0) -> None:
         until = time.monotonic() + within_s
         while self.memory.blobs.stored(layout.state(run_id)) is None or self.state(run_id).status not in statuses:
             assert time.monotonic() < until, f"{run_id} did not come to {statuses}"

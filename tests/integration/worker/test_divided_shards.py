@@ -97,6 +97,27 @@ def test_a_result_that_is_no_number_is_shelved_and_never_published(
     assert (shelved.failure.code, shelved.failure.item, len(shelved.tries)) == (Code.OUTPUT_INVALID, 2, 2)
 
 
+@pytest.mark.fault(41)
+@pytest.mark.parametrize("bad", [Misbehaviour.BUG, Misbehaviour.NAN, Misbehaviour.TOO_LARGE])
+def test_a_shard_that_fails_at_the_same_item_again_is_divided_and_only_that_item_is_tried_on(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait, bad: Misbehaviour
+) -> None:
+    """Its neighbours are not scored anew for each of the tries that the policy gives it."""
+    firsts = list(range(16))
+    firsts[9] = bad
+    runs.start("run-1", items(*firsts), shard_items=16, policy=RunPolicy(shard_attempts=5, shard_backoff_s=0.02))
+    start_worker(lanes=1)
+    (verdict,) = ended(runs, cloud, wait_until)
+
+    assert (verdict.outcome, verdict.items_done, verdict.items_failed) == (Outcome.SPLIT, 15, 1)
+    assert runs.output("run-1", 1) == scored(items(*(first for first in firsts if first != bad)))
+    (shelved,) = shelf(cloud)
+    assert shelved.range == Piece(first_item=9, items=1)
+    assert [one.range.items for one in shelved.tries][:2] == [16, 16]
+    assert all(one.range.items < 16 for one in shelved.tries[2:])
+    assert len(shelved.tries) >= 5
+
+
 @pytest.mark.fault(17)
 def test_an_item_that_does_not_fit_alone_is_shelved_alone(
     cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait

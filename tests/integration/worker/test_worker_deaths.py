@@ -78,6 +78,7 @@ def test_items_that_kill_their_worker_are_shelved_and_their_neighbours_are_publi
     shards = remote.start("deadly", b"".join(data), shard_items=16, policy=POLICY)
     worker = start()
     verdicts = ended(remote, wait_until, "deadly", shards)
+    wait_until(lambda: storage.queue.depth(QueueName.SHARDS_NORMAL) == 0, within_s=40)  # the verdict goes before
     leave(worker)
 
     assert [verdict.outcome for verdict in verdicts] == [Outcome.SPLIT] * 4 + [Outcome.DONE]
@@ -93,7 +94,6 @@ def test_items_that_kill_their_worker_are_shelved_and_their_neighbours_are_publi
         assert deaths[-1].stage in stages
         assert deaths[-1].worker.worker == "w1"
         assert "cpu" in deaths[-1].worker.device
-    assert storage.queue.depth(QueueName.SHARDS_NORMAL) == 0
 
 
 @pytest.mark.fault(20)
@@ -241,13 +241,37 @@ def test_a_keeper_that_is_killed_takes_its_worker_along_and_the_lease_runs_out(
     life = first.life
     assert life is not None
     first.end()
-    wait_until(lambda: not alive(life), within_s=5)
+    wait_until(lambda: not alive(life))
     first.log.with_name("let-go").touch()
     start("w2")
     (verdict,) = ended(remote, wait_until, "no-keeper", 1)
     assert (verdict.outcome, verdict.attempt) == (Outcome.DONE, 2)
     assert remote.output("no-keeper", 1) == good(data)
     assert attempts(storage, "no-keeper") == []
+
+
+@pytest.mark.fault(19)
+def test_the_next_keeper_on_the_node_goes_on_at_once_with_what_a_killed_one_held(
+    remote: Runs, start: Start, wait_until: Wait, storage: Storage, tmp_path: Path
+) -> None:
+    """Before what waits on the lane, and long before a lease of half a minute runs out."""
+    data = items({0: Misbehaviour.HELD})
+    shards = remote.start("next-keeper", b"".join(data), shard_items=16, policy=POLICY)
+    node = {"AZ_BATCH_NODE_SHARED_DIR": str(tmp_path), "WORKER_LANES": "1"}
+    first = start("w1", **node)
+    wait_until(first.log.with_name("let-go.held").exists, within_s=60)
+    first.end()
+    first.log.with_name("let-go").touch()
+    second = start("w2", **node)
+    verdicts = ended(remote, wait_until, "next-keeper", shards, within_s=25)
+
+    assert (verdicts[0].worker.worker, verdicts[0].attempt, verdicts[0].outcome) == ("w2", 2, Outcome.DONE)
+    assert min(verdicts, key=lambda verdict: verdict.started_at) == verdicts[0]
+    assert {verdict.attempt for verdict in verdicts[1:]} == {1}
+    assert remote.output("next-keeper", shards) == good(data)
+    assert attempts(storage, "next-keeper") == []
+    leave(second)
+    assert list((tmp_path / "wills").iterdir()) == []
 
 
 @pytest.mark.fault(22)
@@ -268,7 +292,7 @@ def test_a_worker_that_was_stopped_for_three_leases_publishes_nothing_wrong(
     (verdict,) = ended(remote, wait_until, "stopped", 1)
     wait_until(lambda: time.monotonic() > stopped_at + 3 * lease_s)
     os.kill(life, signal.SIGCONT)
-    wait_until(lambda: {"stopped_lease_lost", "discarded"} & set(first.actions()), within_s=20)
+    wait_until(lambda: {"stopped_lease_lost", "discarded"} & set(first.actions()))
 
     assert "scored" in second.actions()
     assert "scored" not in first.actions()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from threading import current_thread, main_thread
+from typing import Any
 
 import pytest
 from toy_workload import STAGE, Misbehaviour
@@ -10,11 +11,12 @@ from world import RunningWorker, Runs, item, scored
 from dropscore.cloud.memory import MemoryCloud
 from dropscore.cloud.operations import Operation
 from dropscore.contracts import layout
-from dropscore.contracts.codec import decode
+from dropscore.contracts.codec import decode, encode_bytes
 from dropscore.contracts.errors import TransientCloudError
 from dropscore.contracts.names import ContainerName, QueueName
 from dropscore.contracts.quarantine import PoisonedMessage
-from dropscore.contracts.request import RunPolicy
+from dropscore.contracts.request import RunPolicy, RunRecord, RunSource
+from dropscore.contracts.run import RunStatus, pending
 from dropscore.contracts.verdict import Outcome
 from gpu_worker.worker import Exit
 
@@ -22,6 +24,9 @@ Start = Callable[..., RunningWorker]
 Wait = Callable[..., None]
 
 GOOD = b"".join(item(number) for number in range(4))
+
+
+NOTHING: Any = {"body": None, "body_bytes": 0, "body_sha256": None}
 
 
 def held_item() -> bytes:
@@ -128,7 +133,7 @@ def test_a_cancelled_run_stops_in_flight_and_its_messages_go(cloud: MemoryCloud,
     wait_until(STAGE.held.is_set)
     cloud.blobs.put(layout.cancel_mark("run-1"), b"{}")
 
-    wait_until(lambda: cloud.queue.depth(QueueName.SHARDS_NORMAL) == 0, within_s=4)
+    wait_until(lambda: cloud.queue.depth(QueueName.SHARDS_NORMAL) == 0, within_s=20)
 
     assert runs.verdict("run-1", 0) is None
 
@@ -145,7 +150,7 @@ def test_nothing_is_committed_once_a_cancellation_was_written(cloud: MemoryCloud
     cloud.blobs.operations.interrupt = cancel_meanwhile
     runs.start("run-1", GOOD, shard_items=1)
     wait_until(lambda: cloud.blobs.head(mark))
-    wait_until(lambda: cloud.queue.depth(QueueName.SHARDS_NORMAL) == 0, within_s=4)
+    wait_until(lambda: cloud.queue.depth(QueueName.SHARDS_NORMAL) == 0, within_s=20)
 
     assert not [name for name in cloud.blobs.names(ContainerName.RUNS) if name.startswith("run-1/verdicts/")]
 
@@ -224,6 +229,49 @@ def test_another_workers_different_verdict_is_told(
     cloud.blobs.put(layout.verdict("run-1", 0), other.data)
     runs.send("run-1", 4, shard_items=4)
     wait_until(lambda: "E-NONDET" in caplog.text)
+
+
+@pytest.mark.fault(22)
+@pytest.mark.parametrize(
+    ("status", "kept"),
+    [
+        (RunStatus.SCORING, True),  # the other verdict may name it, and the run's end deletes it
+        (RunStatus.SUCCEEDED, False),
+        (RunStatus.SUCCEEDED_WITH_GAPS, True),
+        (RunStatus.FAILED, True),
+        (RunStatus.CANCELLED, False),
+        (None, False),
+    ],
+)
+def test_a_part_written_after_the_end_of_its_run_is_taken_back(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait, status: RunStatus | None, kept: bool
+) -> None:
+    """A worker stands still just before it writes a part; another settles the shard, and the run ends meanwhile."""
+    runs.start("first", GOOD, shard_items=4)
+    start_worker()
+    wait_until(lambda: cloud.queue.depth(QueueName.SHARDS_NORMAL) == 0)
+    theirs = cloud.blobs.stored(layout.verdict("first", 0))
+    assert theirs is not None
+
+    def end_the_run(operation: Operation) -> None:
+        if operation.kind == "blob.put" and "run-1/parts/" in operation.target:
+            cloud.blobs.operations.interrupt = None
+            cloud.blobs.put(layout.verdict("run-1", 0), theirs.data)
+            if status is None:
+                cloud.blobs.delete(layout.admission("run-1"))
+            else:
+                record = RunRecord(
+                    run_id="run-1", source=RunSource(kind="trigger"), created_at=cloud.clock.now(), **NOTHING
+                )
+                state = pending(record).model_copy(update={"status": status})
+                cloud.blobs.put(layout.state("run-1"), encode_bytes(state))
+
+    cloud.blobs.operations.interrupt = end_the_run
+    runs.start("run-1", GOOD, shard_items=4)
+    wait_until(lambda: cloud.queue.depth(QueueName.SHARDS_NORMAL) == 0)
+
+    assert cloud.blobs.operations.interrupt is None
+    assert len(list(cloud.blobs.list(layout.parts_prefix("run-1")))) == kept
 
 
 def test_a_worker_told_to_go_gives_everything_back_at_once(

@@ -158,7 +158,7 @@ class RunningWorker:
         self.join()
         return self.exit
 
-    def join(self, within_s: float = 20.0) -> None:
+    def join(self, within_s: float = 40.0) -> None:
         """Wait until it has left."""
         self._thread.join(within_s)
         logging.getLogger("gpu_worker").removeHandler(self._logs)

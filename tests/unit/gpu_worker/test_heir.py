@@ -64,7 +64,7 @@ def lanes(cloud: MemoryCloud, clock: ManualClock) -> Lanes:
 
 @pytest.fixture
 def heir(cloud: MemoryCloud, clock: ManualClock, lanes: Lanes) -> Heir:
-    return Heir(queue=cloud.queue, attempts=Attempts(cloud.blobs, clock), lanes=lanes)
+    return Heir(queue=cloud.queue, clock=clock, attempts=Attempts(cloud.blobs, clock), lanes=lanes)
 
 
 def attempts(cloud: MemoryCloud) -> list[Attempt]:
@@ -96,28 +96,65 @@ def test_one_that_was_being_settled_is_taken_over_and_looked_at_before_it_is_sco
 
 
 @pytest.mark.fault(19)
-def test_one_that_was_worked_on_gets_a_record_and_is_seen_by_others_at_once(cloud, heir, lanes, will, lease_one):
-    note = lease_one().note
-    note.started()
-    note.begin("decoding", range(5, 6), 0.0)
+def test_one_that_was_worked_on_gets_a_record_and_goes_first_as_another_delivery(cloud, heir, lanes, will, lease_one):
+    lease_one()
+    suspect = lease_one()
+    suspect.note.started()
+    suspect.note.begin("decoding", range(5, 6), 0.0)
     heir.settle([Dead(will=will, death=KILLED)])
 
-    assert lanes.next() is None
-    (again,) = cloud.queue.receive(NORMAL, count=1, lease_s=1)
-    assert again.dequeue_count == 2
+    again = lanes.next()
+    assert again is not None
+    assert (again.message.message_id, again.message.dequeue_count) == (suspect.message.message_id, 2)
+    assert (again.held, again.tried) == (True, True)
     (death,) = attempts(cloud)
     assert (death.at_work, death.signal, death.death, death.stage) == ((5,), "SIGSEGV", True, "decoding")
     assert (death.failure.code, death.delivery, death.worker.device) == (Code.SHARD_POISON, 1, "cpu (2 lanes)")
     assert will.left() == ()
 
 
-def test_the_newest_receipt_is_the_one_that_is_used(cloud, heir, will, lease_one, clock):
+def test_each_death_over_one_message_is_another_delivery(cloud, clock, lease_one, will):
+    """None of the records takes another's place, though the queue delivered the message once."""
+    lease_one().note.started()
+    for _ in range(3):
+        after = Will()
+        after.introduce(will.facts)
+        lanes = Lanes(cloud.queue, clock, lease_s=30.0, keep=lambda lease: None, will=after)
+        heir = Heir(queue=cloud.queue, clock=clock, attempts=Attempts(cloud.blobs, clock), lanes=lanes)
+        heir.settle([Dead(will=will, death=KILLED)])
+        lease = lanes.next()
+        assert lease is not None
+        lease.note.started()
+        will = after
+    assert [one.delivery for one in attempts(cloud)] == [1, 2, 3]
+
+
+def test_after_a_keeper_that_died_too_what_was_begun_counts_a_delivery_and_is_held_against_nobody(
+    cloud, heir, lanes, will, lease_one
+):
+    lease_one()
+    lease_one().note.started()
+    settling = lease_one()
+    settling.note.started()
+    settling.note.over()
+    abandoned = Death(cause=Cause.ABANDONED, code=137, at=KILLED.at, lived_s=0.0)
+    heir.settle([Dead(will=will, death=abandoned)])
+
+    found = [lanes.next() for _ in range(3)]
+    assert [(one.message.dequeue_count, one.tried) for one in found] == [(2, True), (2, True), (1, False)]
+    assert attempts(cloud) == []
+    assert will.left() == ()
+
+
+def test_the_newest_receipt_is_the_one_that_is_used(heir, lanes, will, lease_one, clock):
     lease = lease_one()
     lease.note.started()
     clock.advance(10.0)
     lease.extend()
     heir.settle([Dead(will=will, death=KILLED)])
-    assert len(cloud.queue.receive(NORMAL, count=1, lease_s=1)) == 1
+    again = lanes.next()
+    assert again is not None
+    again.extend()
 
 
 def test_a_message_that_somebody_else_has_is_left_alone(cloud, heir, will, lease_one, clock):
@@ -141,9 +178,11 @@ def test_after_a_hang_only_the_late_are_recorded(cloud, heir, lanes, will, lease
     heir.settle([Dead(will=will, death=hung)])
     (record,) = attempts(cloud)
     assert (record.failure.code, record.at_work, record.signal) == (Code.ITEM_DEADLINE, (0,), None)
-    lease = lanes.next()
-    assert lease is not None
-    assert lease.tried
+    again, untouched = lanes.next(), lanes.next()
+    assert again is not None
+    assert untouched is not None
+    assert (again.message.dequeue_count, untouched.message.dequeue_count) == (2, 1)
+    assert untouched.tried
 
 
 def test_what_storage_does_not_allow_now_is_left_to_the_next_life_and_recorded_once(cloud, heir, will, lease_one):
@@ -180,7 +219,8 @@ def test_the_last_life_gives_everything_back(cloud, clock, will, lease_one):
     lease_one()
     lease_one().note.started()
     told = Death(cause=Cause.TOLD, code=137, at=KILLED.at, lived_s=1.0)
-    Heir(queue=cloud.queue, attempts=Attempts(cloud.blobs, clock), lanes=None).settle([Dead(will=will, death=told)])
+    last = Heir(queue=cloud.queue, clock=clock, attempts=Attempts(cloud.blobs, clock), lanes=None)
+    last.settle([Dead(will=will, death=told)])
     assert len(cloud.queue.receive(NORMAL, count=2, lease_s=1)) == 2
     assert attempts(cloud) == []
 

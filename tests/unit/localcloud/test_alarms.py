@@ -29,7 +29,7 @@ def test_a_call_is_made_at_its_time_and_not_before(alarms):
     begun = time.monotonic()
     alarms.after(0.05, made.set)
     assert made.wait(5)
-    assert 0.05 <= time.monotonic() - begun < 0.5
+    assert 0.05 <= time.monotonic() - begun < 3
 
 
 def test_a_cancelled_call_is_never_made(alarms):

@@ -70,7 +70,7 @@ class Batch:
         found: list[dict[str, Any]] = (await self.get("/pools/pool/nodes"))["value"]
         return found
 
-    async def until(self, condition: Callable[[], Awaitable[object]], *, within_s: float = 10.0) -> Any:
+    async def until(self, condition: Callable[[], Awaitable[object]], *, within_s: float = 30.0) -> Any:
         """Wait until an asynchronous condition gives something true, and return that."""
         deadline = time.monotonic() + within_s
         while not (found := await condition()):

@@ -99,7 +99,7 @@ def test_force_does_not_wait_for_a_program_that_will_not_go(run_batch):
 
         async def up():
             answer = await batch.http.get("/jobs/job/tasks/t/files/stdout.txt?api-version=2025-06-01")
-            return "up" in answer.text
+            return answer.is_success and "up" in answer.text
 
         await batch.until(up)
         await batch.post("/jobs/job/terminate?force=true")

@@ -374,7 +374,7 @@ def test_a_program_hears_of_an_eviction_by_sigterm_before_it_is_killed(run_batch
 
         async def up():
             answer = await batch.http.get("/jobs/job/tasks/t/files/stdout.txt?api-version=2025-06-01")
-            return "up" in answer.text
+            return answer.is_success and "up" in answer.text
 
         await batch.until(up)
         node = (await batch.nodes())[0]["id"]

@@ -52,7 +52,7 @@ class Containers:
         found: dict[str, Any] = await self.call("GET", name)
         return found
 
-    async def until(self, condition: Callable[[], Awaitable[object]], *, within_s: float = 10.0) -> Any:
+    async def until(self, condition: Callable[[], Awaitable[object]], *, within_s: float = 30.0) -> Any:
         """Wait until an asynchronous condition gives something true, and return that."""
         deadline = time.monotonic() + within_s
         while not (found := await condition()):
