@@ -43,17 +43,24 @@ class Admission:
         return context
 
     def _look_back(self, job: Job, policy: RunPolicy) -> None:
-        """What earlier deliveries came to."""
+        """What earlier deliveries came to. A piece whose message comes for the first time has had none of its own: one
+        that was sent twice is scored twice, and the first verdict stands.
+        """
+        if job.message.piece is None or job.lease.message.dequeue_count > 1 or job.lease.tried:
+            self._require_unsettled(job)
+        attempts = job.attempts = self._pieces.attempts.on(job.message)
+        self._require_known_end(job, policy, attempts)
+        self._require_innocence(job, policy, attempts)
+        job.alone = needs_solitude(attempts)
+        job.one_by_one = job.message.piece is not None and any(one.death for one in attempts)
+
+    def _require_unsettled(self, job: Job) -> None:
+        """Nobody has settled or divided it."""
         whole = job.message.model_copy(update={"piece": None})
         if self._pieces.settled(job.message) or (job.message.piece is not None and self._pieces.settled(whole)):
             raise StoppedError(Stop.SETTLED)
         if self._pieces.divided(job.message):
             raise StoppedError(Stop.DIVIDED)
-        attempts = self._pieces.attempts.on(job.message)
-        self._require_known_end(job, policy, attempts)
-        self._require_innocence(job, policy, attempts)
-        job.alone = needs_solitude(attempts)
-        job.one_by_one = job.message.piece is not None and any(one.death for one in attempts)
 
     def _require_innocence(self, job: Job, policy: RunPolicy, attempts: Sequence[Attempt]) -> None:
         """It is given up when its workers ended with it too often."""

@@ -1,5 +1,7 @@
 """Attempts on a shard or piece that gave no verdict: one small record each, by which it is decided what comes next."""
 
+import threading
+from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -8,10 +10,14 @@ from dropscore.contracts import layout
 from dropscore.contracts.base import Sha256
 from dropscore.contracts.codec import decode, encode_bytes
 from dropscore.contracts.failures import Failure
+from dropscore.contracts.layout import BlobPath
 from dropscore.contracts.names import QueueName
 from dropscore.contracts.plan import Piece, ShardMessage
 from dropscore.contracts.quarantine import Attempt
 from dropscore.contracts.verdict import WorkerFacts
+
+KEPT = 512
+"""Records that are kept in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,9 @@ class Attempts:
     def __init__(self, blobs: BlobStore, clock: Clock) -> None:
         self._blobs = blobs
         self._clock = clock
+        self._known: OrderedDict[BlobPath, Attempt] = OrderedDict()
+        """Records that were read or written here: none is ever changed, and no other has its name."""
+        self._lock = threading.Lock()
 
     def record(
         self,
@@ -58,7 +67,7 @@ class Attempts:
         stage: str | None = None,
         death: bool = False,
         signal: str | None = None,
-    ) -> None:
+    ) -> Attempt:
         """Write down that this delivery gave no verdict. Of the same delivery the first record stands.
 
         `at_work` are the items that were being worked on; none means that this is not known.
@@ -81,7 +90,9 @@ class Attempts:
         path = layout.attempt(message.run_id, message.shard.shard_id, message.range, name)
         about = _hull(attempt)
         metadata = {"first_item": str(about.first_item), "items": str(about.items)}
-        self._blobs.create(path, encode_bytes(attempt), metadata=metadata)
+        if self._blobs.create(path, encode_bytes(attempt), metadata=metadata):
+            self._keep(path, attempt)
+        return attempt
 
     def on(self, message: ShardMessage) -> tuple[Attempt, ...]:
         """The attempts that say something of these items, whatever they were part of then; oldest first.
@@ -90,8 +101,22 @@ class Attempts:
         """
         found = self._blobs.list(layout.attempts_prefix(message.run_id, message.shard.shard_id), with_metadata=True)
         near = [info.path for info in found if _may_concern(info, message.range)]
-        attempts = [decode(Attempt, self._blobs.get(path).data) for path in near]
+        attempts = [self._read(path) for path in near]
         return tuple(sorted((one for one in attempts if concerns(one, message.range)), key=lambda one: one.at))
+
+    def _read(self, path: BlobPath) -> Attempt:
+        with self._lock:
+            known = self._known.get(path)
+        if known is None:
+            known = decode(Attempt, self._blobs.get(path).data)
+            self._keep(path, known)
+        return known
+
+    def _keep(self, path: BlobPath, attempt: Attempt) -> None:
+        with self._lock:
+            self._known[path] = attempt
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
 
 
 def concerns(attempt: Attempt, piece: Piece) -> bool:

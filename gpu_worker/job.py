@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from dropscore.contracts.errors import DropscoreError
 from dropscore.contracts.plan import ShardMessage, ShardSpec
+from dropscore.contracts.quarantine import Attempt
 from dropscore.contracts.request import RunPolicy
 from dropscore.workloads.base import Item, PartFile, Scorer
 from gpu_worker.leases import Lease
@@ -101,6 +102,8 @@ class Job:
     """Whether no other is to be under way with it, because one like it has ended a worker's process."""
     one_by_one: bool = False
     """Whether its items are to be predicted one at a time, so that the one that ends a worker's process is known."""
+    attempts: tuple[Attempt, ...] = ()
+    """What earlier tries of these items came to, alone or in what they were cut from."""
     judged: bool = False
     """Whether it is given up by what earlier attempts came to, and was not tried this time."""
     shard: ShardSpec = field(init=False)
@@ -205,7 +208,7 @@ class Job:
             self.lease.note.finish(note)
 
     def blame(self, error: BaseException, items: Collection[int]) -> None:
-        """Note which items an error is about; none of them means any of the shard's."""
+        """Note which items an error is about; none of them means any of the shard's. What is noted first counts."""
         self.blamed.append((error, tuple(items)))
 
     def check(self) -> None:

@@ -25,9 +25,9 @@ from dropscore.contracts.glance import glance_metadata
 from dropscore.contracts.layout import BlobPath
 from dropscore.contracts.names import QueueName
 from dropscore.contracts.plan import Piece, ShardMessage
-from dropscore.contracts.quarantine import Quarantined, Split
+from dropscore.contracts.quarantine import Attempt, Quarantined, Split
 from dropscore.contracts.verdict import Outcome, Verdict
-from gpu_worker.attempts import Attempts, Tried
+from gpu_worker.attempts import Attempts, Tried, concerns
 from gpu_worker.division import guilty_in
 from gpu_worker.merging import merged
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class Pieces:
-    """The records of divided shards. Thread-safe: it keeps nothing."""
+    """The records of divided shards. Thread-safe: it keeps nothing of them."""
 
     def __init__(self, blobs: BlobStore, queue: MessageQueue, clock: Clock) -> None:
         self.attempts = Attempts(blobs, clock)
@@ -45,22 +45,27 @@ class Pieces:
 
     # --- giving up
 
-    def give_up(self, tried: Tried, failure: Failure, pieces: Sequence[Piece]) -> None:
+    def give_up(
+        self, tried: Tried, failure: Failure, pieces: Sequence[Piece], *, known: Sequence[Attempt] = ()
+    ) -> None:
         """Settle what failed for good: divide it into these pieces (see `division.pieces_for`), or with none put it
-        into quarantine as a whole.
+        into quarantine as a whole. `known` are all attempts that concern it.
         """
         if not pieces:
-            self.quarantine(tried, tried.message.range, failure)
+            self.quarantine(tried, tried.message.range, failure, known)
             self.merge(tried.message)
             return
-        split = self.split(tried, failure, pieces)
+        split, ours = self.split(tried, failure, pieces)
         guilty = guilty_in(tried.message.range, failure)
         if guilty in split.pieces:
-            self.quarantine(tried, guilty, failure)
-        self._go_on(tried.queue, tried.message, split)
+            self.quarantine(tried, guilty, failure, known)
+        if ours:
+            self._send(tried.queue, tried.message, [piece for piece in pieces if piece != guilty])
+        else:
+            self._go_on(tried.queue, tried.message, split)
 
-    def split(self, tried: Tried, failure: Failure, pieces: Sequence[Piece]) -> Split:
-        """Write down a division, and return the one that stands: that of whoever was first."""
+    def split(self, tried: Tried, failure: Failure, pieces: Sequence[Piece]) -> tuple[Split, bool]:
+        """Write down a division. Returns the one that stands, that of whoever was first, and whether it is ours."""
         message = tried.message
         ours = Split(
             run_id=message.run_id,
@@ -75,10 +80,10 @@ class Pieces:
         if self._blobs.create(path, encode_bytes(ours)):
             cut = ", ".join(f"{piece.first_item} to {piece.end - 1}" for piece in pieces)
             log.info("Divides a shard: items %s.", cut, extra={**tried.fields, "action": "divided"})
-            return ours
-        return decode(Split, self._blobs.get(path).data)
+            return ours, True
+        return decode(Split, self._blobs.get(path).data), False
 
-    def quarantine(self, tried: Tried, guilty: Piece, failure: Failure) -> None:
+    def quarantine(self, tried: Tried, guilty: Piece, failure: Failure, known: Sequence[Attempt]) -> None:
         """Put items of what was tried into quarantine, then write their failed verdict, unless they have one."""
         message = tried.message.model_copy(update={"piece": guilty})
         if self.settled(message):
@@ -95,7 +100,7 @@ class Pieces:
             worker=tried.worker,
             at=self._clock.now(),
             piece=guilty,
-            tries=self.attempts.on(message),
+            tries=tuple(one for one in known if concerns(one, guilty)),
         )
         path = layout.quarantine(message.run_id, guilty)
         self._blobs.create(path, encode_bytes(quarantined, indent=2))
@@ -145,14 +150,15 @@ class Pieces:
 
     def _go_on(self, queue: QueueName, message: ShardMessage, split: Split) -> None:
         """Send messages for the pieces that have no verdict; with none left, write the sum."""
-        parts = [
-            message.model_copy(update={"piece": piece, "generation": message.generation + 1}) for piece in split.pieces
-        ]
-        missing = [part for part in parts if not self.settled(part)]
-        for part in missing:
-            self._queue.send(queue, encode_bytes(part))
+        missing = [piece for piece in split.pieces if not self.settled(message.model_copy(update={"piece": piece}))]
+        self._send(queue, message, missing)
         if not missing:
-            self.merge(parts[0])
+            self.merge(message.model_copy(update={"piece": split.pieces[0]}))
+
+    def _send(self, queue: QueueName, message: ShardMessage, pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            part = message.model_copy(update={"piece": piece, "generation": message.generation + 1})
+            self._queue.send(queue, encode_bytes(part))
 
     def _split_above(self, message: ShardMessage) -> Split | None:
         """The split that this piece came from: of all that hold it the narrowest."""

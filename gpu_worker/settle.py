@@ -189,11 +189,11 @@ class Settling:
             return 1, False
         tried = self._verdicts.tried(job)
         at_work = set(_named_items(failure) or job.suspects or ())
-        self._verdicts.insist(job, lambda: self._pieces.attempts.record(tried, failure, at_work=at_work))
+        this = self._verdicts.insist(job, lambda: self._pieces.attempts.record(tried, failure, at_work=at_work))
+        job.attempts = (*job.attempts, this)
         if failure.failure_class is FailureClass.BAD_INPUT:
             return 1, False
-        known = self._verdicts.insist(job, lambda: self._pieces.attempts.on(job.message))
-        tries = [one for one in known if not one.death]
+        tries = [one for one in job.attempts if not one.death]
         same = sum(not at_work.isdisjoint(one.at_work) for one in tries)
         return max(1, len(tries)), _divisible(job) and job.message.range.items > 1 and same >= DIVIDED_AFTER
 
@@ -213,7 +213,7 @@ class Settling:
             final = final.model_copy(update={"item": None, "last_item": None})
         pieces = pieces_for(asked, final, suspects) if _divisible(job) else ()
         self._verdicts.unless_cancelled(job)
-        self._verdicts.insist(job, lambda: self._pieces.give_up(tried, final, pieces))
+        self._verdicts.insist(job, lambda: self._pieces.give_up(tried, final, pieces, known=job.attempts))
         self._forget(job)
 
     def _requeue(self, job: Job) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 from dropscore.cloud.block_cache import FetchMeter
 from dropscore.cloud.ports import Clock
 from dropscore.contracts.errors import FailedError
-from dropscore.contracts.failures import Code
+from dropscore.contracts.failures import Code, FailureClass
 from dropscore.workloads.base import Item, Sink
 from gpu_worker.board import Board
+from gpu_worker.causes import cause_of
 from gpu_worker.deaths import LOADING
 from gpu_worker.engine import Engine
 from gpu_worker.job import Batch, Job, Stop, StoppedError
@@ -24,6 +25,9 @@ from gpu_worker.loading import Trying
 from gpu_worker.runs import RunContext
 
 log = logging.getLogger(__name__)
+
+ITEMS_OWN = frozenset({FailureClass.BUG, FailureClass.OUT_OF_MEMORY})
+"""Classes of failures that one item of a batch may bring about."""
 
 type Admit = Callable[[Job], RunContext]
 """Says what a shard belongs to, or raises: `StoppedError`, `FailedError`."""
@@ -143,9 +147,37 @@ class Stages:
             with job.working(f"predicting {batch.number}", self.clock.monotonic(), batch.indices):
                 if batch.items[0].fresh:
                     job.scorer.begin(job.shard)
-                pending = self.engine.predict(job.model, job.scorer, batch, check=job.check)
+                try:
+                    pending = self.engine.predict(job.model, job.scorer, batch, check=job.check)
+                except Exception as error:
+                    self._find_guilty(job, batch, error)
+                    raise
         batch.tensor = None
         self.board.give(job, batch, pending)
+
+    def _find_guilty(self, job: Job, batch: Batch, error: Exception) -> None:
+        """Predict the items of a batch that failed each alone, and blame the first that fails again. Results of the
+        others count for nothing: a batch is scored whole or not at all.
+        """
+        if (
+            len(batch.items) == 1
+            or batch.tensor is None
+            or not job.model
+            or not job.scorer
+            or not job.model.independent
+        ):
+            return
+        if cause_of(error).failure_class not in ITEMS_OWN:
+            return
+        for at, item in enumerate(batch.items):
+            alone = Batch(number=batch.number, items=[item], tensor=batch.tensor[at : at + 1])
+            try:
+                self.engine.predict(job.model, job.scorer, alone, check=job.check).wait()
+            except StoppedError:
+                raise
+            except Exception:  # noqa: BLE001 - the error that is told is that of the batch
+                job.blame(error, (item.index,))
+                return
 
     # --- sink: postprocess, encode
 

@@ -9,6 +9,8 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+SUMMING_S = 0.2
+"""What two million squares take to be summed up where bars in processor seconds were set."""
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
@@ -40,6 +42,20 @@ def shared_data() -> Path:
 def specifications() -> Path:
     """Microsoft's published interface documents and their checkers; only for tests marked `shared`."""
     return SHARED / "specs"
+
+
+@pytest.fixture
+def slowness() -> float:
+    """How many times longer than on the machine on which bars in processor seconds were set the same work takes here
+    and now; 1 on a faster one. A core that is shared with others counts the seconds that those take from it.
+    """
+
+    def seconds() -> float:
+        began = time.process_time()
+        sum(number * number for number in range(2_000_000))
+        return time.process_time() - began
+
+    return max(1.0, max(seconds() for _ in range(3)) / SUMMING_S)
 
 
 @pytest.fixture

@@ -69,9 +69,9 @@ def test_clients_are_loaded_when_first_needed(probed: dict[str, Any], library: s
     assert [name for name in probed["modules"] if name.startswith(library)] == []
 
 
-def test_importing_the_app_is_quick_and_small(probed: dict[str, Any]) -> None:
+def test_importing_the_app_is_quick_and_small(probed: dict[str, Any], slowness: float) -> None:
     attempts = [probed, *(probe() for _ in range(2))] if probed["cpu_s"] > IMPORT_CPU_S else [probed]
-    assert min(one["cpu_s"] for one in attempts) <= IMPORT_CPU_S
+    assert min(one["cpu_s"] for one in attempts) <= IMPORT_CPU_S * slowness
     assert probed["mib"] <= IMPORT_MIB
 
 

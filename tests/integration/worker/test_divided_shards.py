@@ -118,6 +118,24 @@ def test_a_shard_that_fails_at_the_same_item_again_is_divided_and_only_that_item
     assert len(shelved.tries) >= 5
 
 
+@pytest.mark.fault(41)
+def test_the_item_that_raises_in_a_batch_is_found_in_the_worker_and_costs_three_pieces(
+    cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait
+) -> None:
+    """Thirty items are one batch here: cut in halves instead, it would be ten pieces and four times the requests."""
+    firsts = list(range(30))
+    firsts[17] = Misbehaviour.BUG
+    runs.start("run-1", items(*firsts), shard_items=30, policy=RunPolicy(shard_backoff_s=0.02))
+    before = cloud.blobs.operations.total()
+    start_worker(lanes=1)
+    (verdict,) = ended(runs, cloud, wait_until)
+
+    assert (verdict.items_done, verdict.items_failed) == (29, 1)
+    assert {one.at_work for one in shelf(cloud)[0].tries} == {(17,)}
+    assert pieces_made(cloud) == 3
+    assert cloud.blobs.operations.total() - before < 100
+
+
 @pytest.mark.fault(17)
 def test_an_item_that_does_not_fit_alone_is_shelved_alone(
     cloud: MemoryCloud, runs: Runs, start_worker: Start, wait_until: Wait

@@ -80,6 +80,7 @@ def test_help_appears_within_the_budget(
     surroundings: dict[str, str],
     arguments: list[str],
     tmp_path: Path,
+    slowness: float,
     record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     """The best of several starts, in seconds of the processor: what else a machine does must not decide this."""
@@ -90,7 +91,7 @@ def test_help_appears_within_the_budget(
     wall_s, processor_s = (round(min(times), 3) for times in zip(*spent, strict=True))
     record_testsuite_property(f"dropscore {arguments[0]}: wall time, s", wall_s)
     record_testsuite_property(f"dropscore {arguments[0]}: processor time, s", processor_s)
-    assert processor_s < HELP_BUDGET_S
+    assert processor_s < HELP_BUDGET_S * slowness
 
 
 def start_and_end(surroundings: dict[str, str], *arguments: str) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from dropscore.contracts.names import QueueName
 from dropscore.contracts.plan import Piece, ShardMessage, ShardSpec
 from dropscore.contracts.quarantine import Quarantined, Split
 from dropscore.contracts.verdict import ItemTiming, Outcome, PartRef, Verdict, WorkerFacts
-from gpu_worker.attempts import Tried
+from gpu_worker.attempts import Attempts, Tried
 from gpu_worker.pieces import Pieces, verdict_path
 
 RUN = "run-1"
@@ -278,7 +278,7 @@ def test_what_is_shelved_tells_every_attempt_that_concerns_it(bench: Bench) -> N
     attempts.record(tried(delivery=3, message_id="m2"), failure(Code.SHARD_POISON), death=True, signal="SIGSEGV")
     attempts.record(tried(delivery=3, message_id="m2"), bug)
 
-    bench.pieces.give_up(tried(piece(107, 1)), bug, ())
+    bench.pieces.give_up(tried(piece(107, 1)), bug, (), known=attempts.on(message(piece(107, 1))))
 
     (shelved,) = bench.quarantined()
     assert [(one.delivery, one.signal) for one in shelved.tries] == [(1, None), (3, "SIGSEGV")]
@@ -301,5 +301,17 @@ def test_attempts_on_other_items_are_not_read(bench: Bench) -> None:
         attempts.record(tried(delivery=item), corrupt, at_work=(item,))
     bench.cloud.blobs.operations.clear()
 
-    assert [one.at_work for one in attempts.on(message(piece(104, 2)))] == [(104,), (105,)]
+    another = Attempts(bench.cloud.blobs, bench.cloud.clock)
+    assert [one.at_work for one in another.on(message(piece(104, 2)))] == [(104,), (105,)]
     assert bench.cloud.blobs.operations.counts() == {"blob.list": 1, "blob.get": 2}
+
+
+def test_attempts_that_were_read_or_written_here_are_not_read_again(bench: Bench) -> None:
+    attempts, corrupt = bench.pieces.attempts, failure(Code.INPUT_CORRUPT)
+    attempts.record(tried(delivery=1), corrupt, at_work=(104,))
+    Attempts(bench.cloud.blobs, bench.cloud.clock).record(tried(delivery=2), corrupt, at_work=(105,))
+    bench.cloud.blobs.operations.clear()
+
+    for _ in range(3):
+        assert [one.at_work for one in attempts.on(message(piece(104, 2)))] == [(104,), (105,)]
+    assert bench.cloud.blobs.operations.counts() == {"blob.list": 3, "blob.get": 1}
