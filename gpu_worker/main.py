@@ -143,7 +143,7 @@ def _inherit(desk: Desk, life: Life) -> None:
 def _give_back(desk: Desk, life: Life) -> Exit:
     """A life that only sees to what is left."""
     _inherit(desk, life)
-    desk.logs.store(desk.blobs)
+    desk.logs.store(desk.blobs, now=True)
     return Exit.TERMINATED
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -14,12 +15,15 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 1_000_000
 """Of one run's log by one worker; the oldest lines go first."""
 RUNS_KEPT = 64
+STORE_EVERY_S = 2.0
+"""Shortest time between two times that a log is stored: each time all of it is, however little is new."""
 
 
 @dataclass(slots=True)
 class _RunLog:
     text: bytearray = field(default_factory=bytearray)
     changed: bool = False
+    stored_at: float = float("-inf")
     first_written: bool = False
     """Whether `text` begins with all that is stored: also what this worker stored in an earlier life."""
 
@@ -47,14 +51,13 @@ class RunLogs(logging.Handler):
             while len(self._logs) > RUNS_KEPT:
                 self._logs.popitem(last=False)
 
-    def store(self, blobs: BlobStore, run_ids: set[str] | None = None) -> None:
-        """Rewrite the logs of these runs (all, if None) that have new lines. A log that cannot be stored waits."""
+    def store(self, blobs: BlobStore, *, now: bool = False) -> None:
+        """Rewrite the logs that have new lines and were not stored a moment ago; `now`: those as well. A log that
+        cannot be stored waits.
+        """
+        before = time.monotonic() - STORE_EVERY_S
         with self._guard:
-            due = [
-                (run_id, kept)
-                for run_id, kept in self._logs.items()
-                if kept.changed and (run_ids is None or run_id in run_ids)
-            ]
+            due = [(id_, kept) for id_, kept in self._logs.items() if kept.changed and (now or kept.stored_at < before)]
         for run_id, kept in due:
             try:
                 self._store(blobs, run_id, kept)
@@ -78,7 +81,7 @@ class RunLogs(logging.Handler):
 
     def _take(self, kept: _RunLog) -> bytes:
         with self._guard:
-            kept.changed = False
+            kept.changed, kept.stored_at = False, time.monotonic()
             return bytes(kept.text)
 
     def _put_before(self, kept: _RunLog, earlier: bytes) -> None:

@@ -177,9 +177,9 @@ class Worker:
     def _rest(self) -> None:
         """Nothing is left here: keep the logs, and leave when it has been so for long."""
         assert self._scoring is not None
+        self._desk.logs.store(self._desk.blobs)
         if not self._resting:
             self._resting = True
-            self._desk.logs.store(self._desk.blobs)
             self._scoring.pace.write()
         if self._desk.clock.monotonic() - self._worked_at >= self._idle_exit_s:
             self.leave(Exit.IDLE)
@@ -239,7 +239,7 @@ class Worker:
                     self._scoring.signs.settled(len(job.items))
             self._scoring.pace.ended(job, settled.publish_s)
             if self._desk.nudges.gone(job.run_id, settled=settled.has_verdict):
-                self._desk.logs.store(self._desk.blobs, {job.run_id})
+                self._desk.logs.store(self._desk.blobs)
             if settled.device_lost:
                 self.leave(Exit.DEVICE_LOST)
             if job.model is not None:
@@ -286,7 +286,7 @@ class Worker:
         self._publishers.shutdown(wait=self._leaving is not Exit.HUNG)
         self._stage_threads.shutdown(wait=False)
         self._desk.heartbeat.stop()
-        self._desk.logs.store(self._desk.blobs)
+        self._desk.logs.store(self._desk.blobs, now=True)
 
     def _wait_until_done(self, board: Board) -> None:
         deadline = self._desk.clock.monotonic() + GRACE_S

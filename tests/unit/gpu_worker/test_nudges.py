@@ -8,7 +8,7 @@ from dropscore.contracts.codec import decode
 from dropscore.contracts.errors import TransientCloudError
 from dropscore.contracts.names import QueueName
 from dropscore.contracts.plan import RunEvent
-from gpu_worker.nudges import NUDGE_S, Nudges
+from gpu_worker.nudges import LAST_S, NUDGE_S, Nudges
 
 
 @pytest.fixture
@@ -43,6 +43,18 @@ def test_many_shards_in_a_row_nudge_seldom(nudges, queue, clock):
         nudges.gone("run-1", settled=True)
         clock.advance(NUDGE_S / 10)
     assert 9 <= len(sent(queue)) <= 11
+
+
+def test_shards_that_are_the_last_here_again_and_again_nudge_once_a_second_and_none_is_missed(nudges, queue, clock):
+    """Such as items that are tried alone, after a wait. What settles last is seen within a second."""
+    for _ in range(100):
+        nudges.leased("run-1")
+        nudges.gone("run-1", settled=True)
+        clock.advance(0.1)
+    assert 10 <= len(sent(queue)) <= 12
+    clock.advance(LAST_S)
+    seen = len(queue.receive(QueueName.RUN_EVENTS, count=32, lease_s=60))
+    assert seen == len(sent(queue))
 
 
 def test_a_shard_without_a_verdict_nudges_nobody(nudges, queue):

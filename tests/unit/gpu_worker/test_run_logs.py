@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from dropscore.cloud.memory import ManualClock, MemoryBlobs
 from dropscore.cloud.operations import Operation
 from dropscore.contracts import layout
 from dropscore.contracts.errors import TransientCloudError
+from gpu_worker import run_logs
 from gpu_worker.run_logs import MOST_BYTES, RunLogs
 
 PATH = layout.log("run-1", "w1")
@@ -45,24 +47,36 @@ def test_lines_that_name_a_run_are_stored_as_its_log(logs, logger, blobs):
     logger.info("one", extra={"run_id": "run-1"})
     logger.info("of no run")
     logger.info("of another", extra={"run_id": "run-2"})
-    logs.store(blobs, {"run-1"})
+    logs.store(blobs)
     assert lines(blobs) == ["one"]
-    assert blobs.head(layout.log("run-2", "w1")) is None
+    assert b"of another" in blobs.get(layout.log("run-2", "w1")).data
 
 
 def test_later_lines_are_added(logs, logger, blobs):
     logger.info("one", extra={"run_id": "run-1"})
     logs.store(blobs)
     logger.info("two", extra={"run_id": "run-1"})
-    logs.store(blobs)
+    logs.store(blobs, now=True)
     assert lines(blobs) == ["one", "two"]
+
+
+def test_a_log_that_was_stored_a_moment_ago_waits(logs, logger, blobs, monkeypatch):
+    """All of it is stored each time: after every item that fails, it would be most of what is sent."""
+    monkeypatch.setattr(run_logs, "STORE_EVERY_S", 0.2)
+    for number in range(20):
+        logger.info("%d", number, extra={"run_id": "run-1"})
+        logs.store(blobs)
+    assert lines(blobs) == ["0"]
+    time.sleep(0.25)
+    logs.store(blobs)
+    assert lines(blobs) == [str(number) for number in range(20)]
 
 
 def test_nothing_is_written_without_new_lines(logs, logger, blobs):
     logger.info("one", extra={"run_id": "run-1"})
     logs.store(blobs)
     asked = blobs.operations.total()
-    logs.store(blobs)
+    logs.store(blobs, now=True)
     assert blobs.operations.total() == asked
 
 
@@ -91,5 +105,5 @@ def test_a_log_that_could_not_be_stored_is_stored_later(logs, logger, blobs):
     blobs.operations.interrupt = busy
     logs.store(blobs)
     blobs.operations.interrupt = None
-    logs.store(blobs)
+    logs.store(blobs, now=True)
     assert lines(blobs) == ["one"]
