@@ -30,7 +30,7 @@ up: $(READY)  ## start the local cloud in this terminal; Ctrl-C stops it
 
 test: $(READY) lint types  ## all checks and tests
 	@$(PY) -m localcloud install || true  # once; without it tests that need it say so and are skipped
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 unit: $(READY)  ## the fast tests alone
 	@$(PY) -m pytest -q tests/unit tests/replay tests/architecture

@@ -17,7 +17,11 @@ settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with the reason, what needs the development data where it is absent."""
+    """Files that take long come first, so that none of them is left for the end, when the other processes have nothing
+    to do any more. What needs the development data is skipped, with the reason, where it is absent.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
     if (SHARED / "data").is_dir():
         return
     absent = pytest.mark.skip(reason="the development data (../shared) is not beside the repository")

@@ -83,7 +83,6 @@ LATER: Final = {
     55: "tenants and quotas, which do not exist yet",
     57: "medical images; their workloads come later",
     65: "DICOM files; their workloads come later",
-    70: "the page, which is being built",
 }
 """Faults that concern only what does not exist yet, and what that is."""
 

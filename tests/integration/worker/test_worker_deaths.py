@@ -20,7 +20,7 @@ from dropscore.contracts.request import RunPolicy
 from dropscore.contracts.verdict import Outcome, Verdict
 from gpu_worker.exits import Exit
 
-pytestmark = [pytest.mark.azurite, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.azurite, pytest.mark.slow, pytest.mark.timeout(240)]
 
 Start = Callable[..., WorkerProcess]
 Wait = Callable[..., None]

@@ -74,6 +74,7 @@ def evil(memory: MemoryCloud) -> MemoryCloud:
     return memory
 
 
+@pytest.mark.fault(70)
 @pytest.mark.parametrize("path", PAGES)
 def test_nothing_from_outside_gets_into_a_page(api: ApiClient, evil: MemoryCloud, path: str) -> None:
     answer = api.get(path, said=EVIL, code=EVIL, shard="0")
@@ -103,11 +104,13 @@ class Elements(HTMLParser):
             self.sources.append((tag, dict(attrs).get("src")))
 
 
+@pytest.mark.fault(70)
 @pytest.mark.parametrize("path", [PAGES[1], "/", "/poison"])
 def test_live_parts_are_escaped_as_well(api: ApiClient, evil: MemoryCloud, path: str) -> None:
     assert "<script" not in json.dumps(live(api, path))
 
 
+@pytest.mark.fault(70)
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_tells_the_browser_what_to_refuse(api: ApiClient, evil: MemoryCloud, path: str) -> None:
     answer = api.get(path)
