@@ -9,7 +9,7 @@ from enum import StrEnum
 from dropscore.cloud.ports import Clock, MessageQueue
 from dropscore.contracts.codec import encode_bytes
 from dropscore.contracts.errors import DropscoreError
-from dropscore.contracts.failures import CODES, Code, Failure, FailureClass
+from dropscore.contracts.failures import CODES, Code, Failure, FailureClass, failure
 from dropscore.contracts.messages import poison_record
 from dropscore.contracts.names import POISON_QUEUES
 from dropscore.contracts.plan import Piece
@@ -36,6 +36,7 @@ DIVIDED_AFTER = 2
 """Tries of a shard that failed at the same items each time: more would do its other items over for nothing. The items
 themselves are tried as often as the policy says.
 """
+TOO_SLOW = "its lease ran out while it was worked on: this machine or storage was too slow"
 COUNTED = frozenset({FailureClass.BAD_INPUT, FailureClass.OUT_OF_MEMORY, FailureClass.BUG})
 """Classes whose failures say something about the items. The others are nobody's fault here."""
 
@@ -114,6 +115,8 @@ class Settling:
             log.warning("A shard was not published: %s.", stopped.reason, extra={**job.fields, "action": "discarded"})
             if stopped.reason is Stop.CANCELLED:
                 self._forget(job)
+            elif stopped.reason is Stop.LEASE_LOST:
+                self._explain(job)
         except DropscoreError as error:
             log.warning("A shard could not be settled: %s", error, extra={**job.fields, "action": "settle_failed"})
             self._put_back(job)
@@ -147,7 +150,7 @@ class Settling:
             case Stop.LEAVING:
                 job.lease.release()
             case Stop.LEASE_LOST:
-                pass
+                self._explain(job)
         log.info("Let go of a shard: %s.", job.stop, extra={**job.fields, "action": f"stopped_{job.stop}"})
         return Settled(has_verdict=job.stop is Stop.SETTLED)
 
@@ -193,9 +196,16 @@ class Settling:
         job.attempts = (*job.attempts, this)
         if failure.failure_class is FailureClass.BAD_INPUT:
             return 1, False
-        tries = [one for one in job.attempts if not one.death]
+        tries = [one for one in job.attempts if not one.death and one.failure.failure_class in COUNTED]
         same = sum(not at_work.isdisjoint(one.at_work) for one in tries)
         return max(1, len(tries)), _divisible(job) and job.message.range.items > 1 and same >= DIVIDED_AFTER
+
+    def _explain(self, job: Job) -> None:
+        """Write down that a delivery came to nothing because this worker was too slow, so that it does not count among
+        those of which nobody knows the end.
+        """
+        tried = self._verdicts.tried(job)
+        self._quietly(lambda: self._pieces.attempts.record(tried, failure(Code.STORAGE_UNAVAILABLE, TOO_SLOW)))
 
     def _record_end(self, job: Job, failure: Failure) -> None:
         """The process must end after this, as if it had been killed by what was at work."""
@@ -239,7 +249,7 @@ class Settling:
         try:
             action()
         except DropscoreError as error:
-            log.warning("A message was not given back: %s", error, extra={"action": "message_left"})
+            log.warning("What was done with a message is not known: %s", error, extra={"action": "message_left"})
 
 
 def _divisible(job: Job) -> bool:

@@ -14,10 +14,11 @@ from dropscore.contracts import layout
 from dropscore.contracts.codec import decode, encode_bytes
 from dropscore.contracts.errors import TransientCloudError
 from dropscore.contracts.names import ContainerName, QueueName
-from dropscore.contracts.quarantine import PoisonedMessage
+from dropscore.contracts.quarantine import Attempt, PoisonedMessage
 from dropscore.contracts.request import RunPolicy, RunRecord, RunSource
 from dropscore.contracts.run import RunStatus, pending
 from dropscore.contracts.verdict import Outcome
+from gpu_worker.job import Stop, StoppedError
 from gpu_worker.worker import Exit
 
 Start = Callable[..., RunningWorker]
@@ -26,6 +27,7 @@ Wait = Callable[..., None]
 GOOD = b"".join(item(number) for number in range(4))
 
 
+ATTEMPTS = layout.attempts_prefix("run-1", 0)
 NOTHING: Any = {"body": None, "body_bytes": 0, "body_sha256": None}
 
 
@@ -170,6 +172,29 @@ def test_a_worker_that_lost_its_lease_publishes_nothing(cloud: MemoryCloud, runs
     wait_until(lambda: "run-1" in "".join(cloud.blobs.names(ContainerName.LOGS)))
     assert runs.verdict("run-1", 0) is None
     assert not [name for name in cloud.blobs.names(ContainerName.RUNS) if name.startswith("run-1/parts/")]
+    (told,) = [decode(Attempt, cloud.blobs.get(info.path).data) for info in cloud.blobs.list(ATTEMPTS)]
+    assert (told.death, told.delivery) == (False, 1)
+    assert "too slow" in told.failure.message
+
+
+@pytest.mark.fault(22)
+@pytest.mark.usefixtures("warm_worker")
+def test_deliveries_that_came_to_nothing_because_a_worker_was_slow_make_no_item_poison(
+    cloud: MemoryCloud, runs: Runs, wait_until: Wait
+) -> None:
+    """However often its lease ran out: it ends no worker, and nobody has tried it in earnest."""
+    lost = []
+
+    def too_slow(operation: Operation) -> None:
+        if operation.kind == "blob.put" and "run-1/parts/" in operation.target and len(lost) < 4:
+            lost.append(operation)
+            raise StoppedError(Stop.LEASE_LOST)
+
+    cloud.blobs.operations.interrupt = too_slow
+    runs.start("run-1", item(1), shard_items=1, policy=RunPolicy(lease_s=1, shard_attempts=2))
+    wait_until(lambda: runs.verdict("run-1", 0))
+    assert len(lost) == 4
+    assert runs.output("run-1", 1) == scored(item(1))
 
 
 @pytest.mark.usefixtures("warm_worker")
