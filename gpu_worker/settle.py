@@ -204,8 +204,10 @@ class Settling:
         """Write down that a delivery came to nothing because this worker was too slow, so that it does not count among
         those of which nobody knows the end.
         """
-        tried = self._verdicts.tried(job)
-        self._quietly(lambda: self._pieces.attempts.record(tried, failure(Code.STORAGE_UNAVAILABLE, TOO_SLOW)))
+        try:
+            self._pieces.attempts.record(self._verdicts.tried(job), failure(Code.STORAGE_UNAVAILABLE, TOO_SLOW))
+        except DropscoreError as error:
+            log.warning("A lost lease was not recorded: %s", error, extra={**job.fields, "action": "unrecorded"})
 
     def _record_end(self, job: Job, failure: Failure) -> None:
         """The process must end after this, as if it had been killed by what was at work."""
@@ -217,10 +219,12 @@ class Settling:
         its items are to be tried again.
         """
         asked, suspects = job.message.range, job.suspects
-        final, tried = _final(failure, asked), self._verdicts.tried(job)
+        tried = self._verdicts.tried(job)
         if early:
             suspects = tuple(_named_items(failure)) or suspects
-            final = final.model_copy(update={"item": None, "last_item": None})
+            final = failure.model_copy(update={"item": None, "last_item": None})
+        else:
+            final = _final(failure, asked)
         pieces = pieces_for(asked, final, suspects) if _divisible(job) else ()
         self._verdicts.unless_cancelled(job)
         self._verdicts.insist(job, lambda: self._pieces.give_up(tried, final, pieces, known=job.attempts))
@@ -249,7 +253,7 @@ class Settling:
         try:
             action()
         except DropscoreError as error:
-            log.warning("What was done with a message is not known: %s", error, extra={"action": "message_left"})
+            log.warning("A message was not given back: %s", error, extra={"action": "message_left"})
 
 
 def _divisible(job: Job) -> bool:

@@ -159,15 +159,9 @@ class Stages:
         """Predict the items of a batch that failed each alone, and blame the first that fails again. Results of the
         others count for nothing: a batch is scored whole or not at all.
         """
-        if (
-            len(batch.items) == 1
-            or batch.tensor is None
-            or not job.model
-            or not job.scorer
-            or not job.model.independent
-        ):
-            return
-        if cause_of(error).failure_class not in ITEMS_OWN:
+        assert job.scorer is not None
+        assert job.model is not None
+        if not job.model.independent or cause_of(error).failure_class not in ITEMS_OWN or len(batch.items) == 1:
             return
         for at, item in enumerate(batch.items):
             alone = Batch(number=batch.number, items=[item], tensor=batch.tensor[at : at + 1])

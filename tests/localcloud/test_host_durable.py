@@ -24,7 +24,9 @@ def test_activities_run_one_after_the_other(host, instance_id):
 
 
 def test_nothing_waits_between_an_activity_and_its_turn(host, instance_id):
-    """On an idle machine both take 2 ms. Anything that looked for work now and then would take as long as its pause."""
+    """Both take about 4 ms on a machine with nothing else to do. Whatever looked for work now and then would take as
+    long as its pause.
+    """
     costs = []
     for number in range(5):
         begun = time.monotonic()
