@@ -44,6 +44,7 @@ from dropscore.cloud.endpoints import origin_of
 from dropscore.cloud.https_courier import HttpsCourier
 from dropscore.cloud.known_runs import with_known_runs
 from dropscore.cloud.lazy import Lazy
+from dropscore.cloud.malloc import FRUGAL, tell_malloc
 from dropscore.cloud.ports import Cloud, Orchestrations
 from dropscore.cloud.settings import AppSettings
 from dropscore.contracts.base import Json
@@ -79,7 +80,8 @@ class Sweeper:
 
 
 def connect(environ: Mapping[str, str]) -> Connected:
-    """Connect to the cloud that the settings name."""
+    """Connect to the cloud that the settings name, in a process that keeps little memory."""
+    tell_malloc(FRUGAL)
     settings = AppSettings.from_env(environ)
     return assemble(
         Ports(
@@ -222,9 +224,8 @@ def _bind_sweep(app: df.DFApp, connected: Lazy[Connected]) -> None:
     @app.timer_trigger(arg_name="timer", schedule="%SweepSchedule%", use_monitor=False)
     @app.durable_client_input(client_name="client")
     async def on_sweep(timer: func.TimerRequest, client: str) -> None:  # noqa: ARG001 - the host asks for it
-        sweep = (await asyncio.to_thread(connected)).services.sweep
         try:
-            await sweep(_runs(client))
+            await (await asyncio.to_thread(connected)).services.sweep(_runs(client))
         except TransientCloudError as error:
             _LOG.warning("A sweep was not brought to its end: %s", error, extra={"action": "sweep_failed"})
 
@@ -291,8 +292,7 @@ def put_aside(cloud: Cloud, queue: QueueName, body: bytes, reason: str) -> None:
 
 def let_workers_go(connected: Lazy[Connected]) -> None:
     """End workers that should have left, and say so."""
-    ended = IdleWorkers(connected().ports).let_go()
-    if ended:
+    if ended := IdleWorkers(connected().ports).let_go():
         _LOG.warning("%d workers had nothing to do and were ended.", ended, extra={"action": "workers_ended"})
 
 

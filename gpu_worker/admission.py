@@ -44,22 +44,30 @@ class Admission:
 
     def _look_back(self, job: Job, policy: RunPolicy) -> None:
         """What earlier deliveries came to. A piece whose message comes for the first time has had none of its own: one
-        that was sent twice is scored twice, and the first verdict stands.
+        that was sent twice is scored twice, and the first verdict stands. What was cut off beside the items that
+        failed has had no try that says anything of it.
         """
-        if job.message.piece is None or job.lease.message.dequeue_count > 1 or job.lease.tried:
-            self._require_unsettled(job)
+        again = job.lease.message.dequeue_count > 1 or job.lease.tried
+        if not again and not job.message.suspected:
+            return
         attempts = job.attempts = self._pieces.attempts.on(job.message)
+        if again or job.message.piece is None:
+            self._require_unsettled(job, attempts)
         self._require_known_end(job, policy, attempts)
         self._require_innocence(job, policy, attempts)
         job.alone = needs_solitude(attempts)
         job.one_by_one = job.message.piece is not None and any(one.death for one in attempts)
 
-    def _require_unsettled(self, job: Job) -> None:
-        """Nobody has settled or divided it."""
-        whole = job.message.model_copy(update={"piece": None})
-        if self._pieces.settled(job.message) or (job.message.piece is not None and self._pieces.settled(whole)):
-            raise StoppedError(Stop.SETTLED)
-        if self._pieces.divided(job.message):
+    def _require_unsettled(self, job: Job, attempts: Sequence[Attempt]) -> None:
+        """Nobody has settled or divided it. Whoever had it last has not settled it when its failure is on record, but
+        may have divided it since.
+        """
+        asked, last = job.message.range, job.lease.message.dequeue_count - 1
+        if not any(one.range == asked and one.delivery == last for one in attempts):
+            whole = job.message.model_copy(update={"piece": None})
+            if self._pieces.settled(job.message) or (job.message.piece is not None and self._pieces.settled(whole)):
+                raise StoppedError(Stop.SETTLED)
+        if asked.items > 1 and self._pieces.divided(job.message):
             raise StoppedError(Stop.DIVIDED)
 
     def _require_innocence(self, job: Job, policy: RunPolicy, attempts: Sequence[Attempt]) -> None:

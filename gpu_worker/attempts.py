@@ -1,7 +1,5 @@
 """Attempts on a shard or piece that gave no verdict: one small record each, by which it is decided what comes next."""
 
-import threading
-from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -15,9 +13,10 @@ from dropscore.contracts.names import QueueName
 from dropscore.contracts.plan import Piece, ShardMessage
 from dropscore.contracts.quarantine import Attempt
 from dropscore.contracts.verdict import WorkerFacts
+from gpu_worker.kept import Kept
 
 KEPT = 512
-"""Records that are kept in memory."""
+"""Records that are kept in memory: none is ever changed, and no other has its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +53,7 @@ class Attempts:
     def __init__(self, blobs: BlobStore, clock: Clock) -> None:
         self._blobs = blobs
         self._clock = clock
-        self._known: OrderedDict[BlobPath, Attempt] = OrderedDict()
-        """Records that were read or written here: none is ever changed, and no other has its name."""
-        self._lock = threading.Lock()
+        self._known = Kept[BlobPath, Attempt](KEPT)
 
     def record(
         self,
@@ -64,13 +61,14 @@ class Attempts:
         failure: Failure,
         *,
         at_work: Collection[int] = (),
+        times: int = 1,
         stage: str | None = None,
         death: bool = False,
         signal: str | None = None,
     ) -> Attempt:
         """Write down that this delivery gave no verdict. Of the same delivery the first record stands.
 
-        `at_work` are the items that were being worked on; none means that this is not known.
+        `at_work` are the items that were being worked on, `times` times; none means that this is not known.
         """
         message = tried.message
         attempt = Attempt(
@@ -82,6 +80,7 @@ class Attempts:
             worker=tried.worker,
             failure=failure,
             at_work=tuple(sorted(at_work)),
+            times=times,
             stage=stage,
             death=death,
             signal=signal,
@@ -91,7 +90,7 @@ class Attempts:
         about = _hull(attempt)
         metadata = {"first_item": str(about.first_item), "items": str(about.items)}
         if self._blobs.create(path, encode_bytes(attempt), metadata=metadata):
-            self._keep(path, attempt)
+            self._known.keep(path, attempt)
         return attempt
 
     def on(self, message: ShardMessage) -> tuple[Attempt, ...]:
@@ -105,18 +104,11 @@ class Attempts:
         return tuple(sorted((one for one in attempts if concerns(one, message.range)), key=lambda one: one.at))
 
     def _read(self, path: BlobPath) -> Attempt:
-        with self._lock:
-            known = self._known.get(path)
+        known = self._known.get(path)
         if known is None:
             known = decode(Attempt, self._blobs.get(path).data)
-            self._keep(path, known)
+            self._known.keep(path, known)
         return known
-
-    def _keep(self, path: BlobPath, attempt: Attempt) -> None:
-        with self._lock:
-            self._known[path] = attempt
-            while len(self._known) > KEPT:
-                self._known.popitem(last=False)
 
 
 def concerns(attempt: Attempt, piece: Piece) -> bool:

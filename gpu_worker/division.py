@@ -10,6 +10,9 @@ from itertools import pairwise
 from dropscore.contracts.failures import Failure, FailureClass
 from dropscore.contracts.plan import Piece
 
+FEW = 4
+"""Most suspects that are told apart at once, each in a piece of its own."""
+
 
 def pieces_for(whole: Piece, failure: Failure, suspects: Collection[int] | None) -> tuple[Piece, ...]:
     """Into what a shard or piece is divided that failed for good; empty when it fails as a whole.
@@ -49,17 +52,22 @@ def divide(whole: Piece, suspects: Collection[int] = ()) -> tuple[Piece, ...]:
     """Pieces to be scored apart, so that the items that are guilty of a failure are found.
 
     `suspects` are items (0-based over the run) of which one at least is guilty; those outside count for nothing, and
-    with none of them inside all are suspected. They are put in a piece of their own, from the first to the last of
-    them, where that leads to the guilty one faster than halves do. Empty when there is one item only.
+    with none of them inside all are suspected. A few of them are put in a piece each, so that no more tries go into
+    telling them apart; more of them in one piece, from the first to the last, where that leads to the guilty one faster
+    than halves do. Empty when there is one item only.
     """
     inside = [item for item in suspects if item in whole]
     if whole.items == 1:
         return ()
+    if 0 < len(inside) <= FEW:
+        alone = _cut(whole, *(place for item in inside for place in (item, item + 1)))
+        if len(alone) <= _worst(whole.items):
+            return alone
     if inside:
         apart = _cut(whole, min(inside), max(inside) + 1)
         if apart and len(apart) + _worst(max(inside) + 1 - min(inside)) <= _worst(whole.items):
             return apart
-    return _cut(whole, whole.first_item, whole.first_item + (whole.items + 1) // 2)
+    return _cut(whole, whole.first_item + (whole.items + 1) // 2)
 
 
 def _worst(items: int) -> int:
@@ -67,8 +75,8 @@ def _worst(items: int) -> int:
     return 2 * (items - 1).bit_length()
 
 
-def _cut(whole: Piece, first: int, end: int) -> tuple[Piece, ...]:
-    """The pieces between the whole's ends and these two places; empty when that is one piece."""
-    places = sorted({whole.first_item, first, end, whole.end})
-    pieces = tuple(Piece(first_item=start, items=stop - start) for start, stop in pairwise(places))
+def _cut(whole: Piece, *places: int) -> tuple[Piece, ...]:
+    """The pieces between the whole's ends and these places inside it; empty when that is one piece."""
+    ends = sorted({whole.first_item, *places, whole.end})
+    pieces = tuple(Piece(first_item=start, items=stop - start) for start, stop in pairwise(ends))
     return pieces if len(pieces) > 1 else ()

@@ -119,6 +119,8 @@ class Job:
     """What is being worked on right now, by stage."""
     blamed: list[tuple[BaseException, tuple[int, ...]]] = field(default_factory=list)
     """What was raised in the middle of work, and the items that were being worked on."""
+    tried_again: bool = False
+    """Whether what raised in a batch was tried a second time, alone, and raised again."""
 
     ready: deque[Batch] = field(default_factory=deque)  # B
     results: dict[int, tuple[Batch, Pending]] = field(default_factory=dict)  # B

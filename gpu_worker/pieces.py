@@ -29,19 +29,25 @@ from dropscore.contracts.quarantine import Attempt, Quarantined, Split
 from dropscore.contracts.verdict import Outcome, Verdict
 from gpu_worker.attempts import Attempts, Tried, concerns
 from gpu_worker.division import guilty_in
+from gpu_worker.kept import Kept
 from gpu_worker.merging import merged
 
 log = logging.getLogger(__name__)
 
+KEPT = 256
+"""Splits, and verdicts of pieces, that are kept in memory."""
+
 
 class Pieces:
-    """The records of divided shards. Thread-safe: it keeps nothing of them."""
+    """The records of divided shards. Thread-safe."""
 
     def __init__(self, blobs: BlobStore, queue: MessageQueue, clock: Clock) -> None:
         self.attempts = Attempts(blobs, clock)
         self._blobs = blobs
         self._queue = queue
         self._clock = clock
+        self._splits = Kept[BlobPath, Split](KEPT)
+        self._verdicts = Kept[BlobPath, Verdict](KEPT)
 
     # --- giving up
 
@@ -60,7 +66,7 @@ class Pieces:
         if guilty in split.pieces:
             self.quarantine(tried, guilty, failure, known)
         if ours:
-            self._send(tried.queue, tried.message, [piece for piece in pieces if piece != guilty])
+            self._send(tried.queue, split, tried.message, [piece for piece in pieces if piece != guilty], known)
         else:
             self._go_on(tried.queue, tried.message, split)
 
@@ -74,10 +80,12 @@ class Pieces:
             pieces=tuple(pieces),
             failure=failure,
             tries=tried.delivery,
+            cut_from=message.cut_from,
             at=self._clock.now(),
         )
         path = layout.split(ours.run_id, ours.shard_id, ours.range)
         if self._blobs.create(path, encode_bytes(ours)):
+            self._splits.keep(path, ours)
             cut = ", ".join(f"{piece.first_item} to {piece.end - 1}" for piece in pieces)
             log.info("Divides a shard: items %s.", cut, extra={**tried.fields, "action": "divided"})
             return ours, True
@@ -121,14 +129,17 @@ class Pieces:
 
     def commit(self, message: ShardMessage, verdict: Verdict) -> bool:
         """Create the verdict of a shard or piece; False when one stands already."""
-        metadata = glance_metadata(verdict, self._clock.now())
-        return self._blobs.create(verdict_path(message), encode_bytes(verdict), metadata=metadata)
+        metadata, path = glance_metadata(verdict, self._clock.now()), verdict_path(message)
+        created = self._blobs.create(path, encode_bytes(verdict), metadata=metadata)
+        if created and message.range != Piece.of(message.shard):
+            self._verdicts.keep(path, verdict)
+        return created
 
     def merge(self, message: ShardMessage) -> None:
         """A piece has its verdict: where it was the last of a division, write the verdict of what was divided."""
         split = self._split_above(message)
         while split is not None and (verdicts := self._all_verdicts(message, split)):
-            message = message.model_copy(update={"piece": split.range})
+            message = message.model_copy(update={"piece": split.range, "cut_from": split.cut_from})
             self.commit(message, merged(split, verdicts))
             split = self._split_above(message)
 
@@ -151,20 +162,35 @@ class Pieces:
     def _go_on(self, queue: QueueName, message: ShardMessage, split: Split) -> None:
         """Send messages for the pieces that have no verdict; with none left, write the sum."""
         missing = [piece for piece in split.pieces if not self.settled(message.model_copy(update={"piece": piece}))]
-        self._send(queue, message, missing)
+        self._send(queue, split, message, missing)
         if not missing:
-            self.merge(message.model_copy(update={"piece": split.pieces[0]}))
+            self.merge(message.model_copy(update={"piece": split.pieces[0], "cut_from": split.range}))
 
-    def _send(self, queue: QueueName, message: ShardMessage, pieces: Sequence[Piece]) -> None:
+    def _send(
+        self,
+        queue: QueueName,
+        split: Split,
+        message: ShardMessage,
+        pieces: Sequence[Piece],
+        known: Sequence[Attempt] | None = None,
+    ) -> None:
+        """Send messages for pieces of what was divided. `known` are all attempts that concern it, if they are known."""
         for piece in pieces:
-            part = message.model_copy(update={"piece": piece, "generation": message.generation + 1})
-            self._queue.send(queue, encode_bytes(part))
+            about = {
+                "piece": piece,
+                "cut_from": split.range,
+                "suspected": known is None or any(concerns(one, piece) for one in known),
+                "generation": message.generation + 1,
+            }
+            self._queue.send(queue, encode_bytes(message.model_copy(update=about)))
 
     def _split_above(self, message: ShardMessage) -> Split | None:
-        """The split that this piece came from: of all that hold it the narrowest."""
+        """The split that this piece came from; where that is not said, of all that hold it the narrowest."""
         asked, run_id, shard_id = message.range, message.run_id, message.shard.shard_id
         if asked == Piece.of(message.shard):
             return None
+        if message.cut_from is not None:
+            return self._split(layout.split(run_id, shard_id, message.cut_from))
         found = (
             (layout.range_of(info.path), info.path) for info in self._blobs.list(layout.splits_prefix(run_id, shard_id))
         )
@@ -172,15 +198,26 @@ class Pieces:
         if not above:
             return None
         _, path = min(above, key=lambda entry: entry[0])
-        return decode(Split, self._blobs.get(path).data)
+        return self._split(path)
+
+    def _split(self, path: BlobPath) -> Split:
+        known = self._splits.get(path)
+        if known is None:
+            known = decode(Split, self._blobs.get(path).data)
+            self._splits.keep(path, known)
+        return known
 
     def _all_verdicts(self, message: ShardMessage, split: Split) -> list[Verdict]:
-        """The verdicts of a split's pieces; none at all while one is missing."""
+        """The verdicts of a split's pieces; none at all while one is missing. Those not known here are read first."""
         paths = [verdict_path(message.model_copy(update={"piece": piece})) for piece in split.pieces]
+        found = {path: self._verdicts.get(path) for path in paths}
         try:
-            return [decode(Verdict, self._blobs.get(path).data) for path in paths]
+            for path in [path for path, known in found.items() if known is None]:
+                read = found[path] = decode(Verdict, self._blobs.get(path).data)
+                self._verdicts.keep(path, read)
         except NotFoundError:
             return []
+        return [verdict for verdict in found.values() if verdict is not None]
 
     def _has_failed(self, message: ShardMessage) -> bool:
         standing = decode(Verdict, self._blobs.get(verdict_path(message)).data)

@@ -170,7 +170,7 @@ class Settling:
                 self._give_up(job, failure, early=tries < policy.shard_attempts and again)
                 return Settled(has_verdict=True)
             case Next.RETRY:
-                job.lease.release(delay_s=backoff_s(policy.shard_backoff_s, tries - 1))
+                job.lease.release(delay_s=backoff_s(policy.shard_backoff_s, len(job.attempts) - 1))
             case Next.REQUEUE:
                 self._requeue(job)
             case Next.POISON:
@@ -192,13 +192,18 @@ class Settling:
             return 1, False
         tried = self._verdicts.tried(job)
         at_work = set(_named_items(failure) or job.suspects or ())
-        this = self._verdicts.insist(job, lambda: self._pieces.attempts.record(tried, failure, at_work=at_work))
+        times = 2 if job.tried_again else 1
+        this = self._verdicts.insist(
+            job, lambda: self._pieces.attempts.record(tried, failure, at_work=at_work, times=times)
+        )
         job.attempts = (*job.attempts, this)
         if failure.failure_class is FailureClass.BAD_INPUT:
             return 1, False
         tries = [one for one in job.attempts if not one.death and one.failure.failure_class in COUNTED]
-        same = sum(not at_work.isdisjoint(one.at_work) for one in tries)
-        return max(1, len(tries)), _divisible(job) and job.message.range.items > 1 and same >= DIVIDED_AFTER
+        same = sum(one.times for one in tries if not at_work.isdisjoint(one.at_work))
+        return max(1, sum(one.times for one in tries)), _divisible(
+            job
+        ) and job.message.range.items > 1 and same >= DIVIDED_AFTER
 
     def _explain(self, job: Job) -> None:
         """Write down that a delivery came to nothing because this worker was too slow, so that it does not count among

@@ -19,7 +19,7 @@ from gpu_worker.board import Board
 from gpu_worker.causes import cause_of
 from gpu_worker.deaths import LOADING
 from gpu_worker.engine import Engine
-from gpu_worker.job import Batch, Job, Stop, StoppedError
+from gpu_worker.job import Batch, Job, Pending, Stop, StoppedError
 from gpu_worker.loaded import Loaded, item_bytes
 from gpu_worker.loading import Trying
 from gpu_worker.runs import RunContext
@@ -147,31 +147,44 @@ class Stages:
             with job.working(f"predicting {batch.number}", self.clock.monotonic(), batch.indices):
                 if batch.items[0].fresh:
                     job.scorer.begin(job.shard)
-                try:
-                    pending = self.engine.predict(job.model, job.scorer, batch, check=job.check)
-                except Exception as error:
-                    self._find_guilty(job, batch, error)
-                    raise
+                pending = self._predict(job, batch)
         batch.tensor = None
         self.board.give(job, batch, pending)
 
-    def _find_guilty(self, job: Job, batch: Batch, error: Exception) -> None:
-        """Predict the items of a batch that failed each alone, and blame the first that fails again. Results of the
-        others count for nothing: a batch is scored whole or not at all.
+    def _predict(self, job: Job, batch: Batch) -> Pending:
+        """Predict a batch. Of one that fails each item is predicted alone, and the first that fails again is blamed.
+        The results of the others count for nothing, since a batch is scored whole or not at all; a single item that
+        comes out the second time has come out.
         """
         assert job.scorer is not None
         assert job.model is not None
-        if not job.model.independent or cause_of(error).failure_class not in ITEMS_OWN or len(batch.items) == 1:
-            return
+        try:
+            return self.engine.predict(job.model, job.scorer, batch, check=job.check)
+        except Exception as error:
+            if not job.model.independent or cause_of(error).failure_class not in ITEMS_OWN:
+                raise
+            pending = self._one_by_one(job, batch, error)
+            if pending is not None and len(batch.items) == 1:
+                return pending
+            raise
+
+    def _one_by_one(self, job: Job, batch: Batch, error: Exception) -> Pending | None:
+        """Predict a batch's items each alone. None when one failed, which is blamed; else the last result."""
+        assert job.scorer is not None
+        assert job.model is not None
+        pending = None
         for at, item in enumerate(batch.items):
             alone = Batch(number=batch.number, items=[item], tensor=batch.tensor[at : at + 1])
             try:
-                self.engine.predict(job.model, job.scorer, alone, check=job.check).wait()
+                pending = self.engine.predict(job.model, job.scorer, alone, check=job.check)
+                pending.wait()
             except StoppedError:
                 raise
             except Exception:  # noqa: BLE001 - the error that is told is that of the batch
+                job.tried_again = True
                 job.blame(error, (item.index,))
-                return
+                return None
+        return pending
 
     # --- sink: postprocess, encode
 

@@ -65,6 +65,10 @@ class ShardMessage(Stored):
     shard: ShardSpec
     generation: Count = 0
     piece: Piece | None = None
+    cut_from: Piece | None = None
+    """What the piece was cut from; None also where that is not said."""
+    suspected: bool = True
+    """Whether an attempt on record may be about these items; where not, none is looked for."""
 
     @property
     def range(self) -> Piece:

@@ -22,6 +22,8 @@ class Attempt(Stored):
     worker: WorkerFacts
     failure: Failure
     at_work: tuple[Count, ...] = ()
+    times: Count = 1
+    """How often the items at work were tried in this delivery: what raises in a batch is tried once more, alone."""
     stage: str | None = None
     death: bool = False
     """Whether the worker's process ended with it."""
@@ -40,6 +42,8 @@ class Split(Stored):
     """Why it was divided."""
     tries: Count = 1
     """How often it was tried as a whole."""
+    cut_from: Piece | None = None
+    """What the piece that was divided had been cut from itself; None for a whole shard."""
     at: str
 
 

@@ -1,6 +1,8 @@
 """Dividing, quarantine and the sum of the pieces: over storage in memory, stopped after every single step."""
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -88,6 +90,11 @@ class Bench:
         bodies = self.cloud.queue.bodies(LANE)
         return [decode(ShardMessage, body).range for body in bodies]
 
+    def message_of(self, of: Piece) -> ShardMessage:
+        """The message that was sent for a piece."""
+        sent = (decode(ShardMessage, body) for body in self.cloud.queue.bodies(LANE))
+        return next(one for one in sent if one.range == of)
+
     def verdict(self, of: Piece | None = None) -> Verdict | None:
         stored = self.cloud.blobs.stored(verdict_path(message(of)))
         return None if stored is None else decode(Verdict, stored.data)
@@ -173,6 +180,42 @@ def test_pieces_of_pieces_add_up_to_one_flat_list(bench: Bench) -> None:
     assert (whole.items_done, whole.items_failed) == (19, 1)
     assert whole.pieces[2].failure is not None
     assert whole.pieces[2].failure.item == 119
+
+
+def test_the_sum_of_pieces_is_found_by_what_their_messages_say(bench: Bench) -> None:
+    """No records are listed for it, and those that this worker wrote are not read."""
+    left, right, end = piece(100, 10), piece(110, 9), piece(119, 1)
+    bug = failure(Code.SHARD_FAILED)
+    bench.pieces.give_up(tried(), bug, (left, piece(110, 10)))
+    half = bench.message_of(piece(110, 10))
+    bench.pieces.give_up(replace(tried(), message=half), bug, (right, end))
+    asked = list[str]()
+    bench.interrupt(lambda operation: asked.append(operation.kind))
+
+    for one in (left, right, end):
+        bench.pieces.commit(bench.message_of(one), done(one))
+        bench.pieces.merge(bench.message_of(one))
+
+    bench.interrupt(None)
+    verdict = bench.verdict()
+    assert verdict is not None
+    assert verdict.items_done == 20
+    assert bench.message_of(end).cut_from == piece(110, 10)
+    assert Counter(asked) == {"blob.put": 5, "blob.get": 2}  # what is not there yet is asked for
+
+
+def test_a_message_says_whether_an_attempt_is_about_its_items(bench: Bench) -> None:
+    attempt = bench.pieces.attempts.record(tried(), failure(Code.INTERNAL), at_work=(101, 107))
+    bench.pieces.give_up(tried(), failure(Code.INTERNAL), (BEFORE, GUILTY, AFTER), known=(attempt,))
+
+    assert [bench.message_of(one).suspected for one in (BEFORE, GUILTY, AFTER)] == [True, True, False]
+
+
+def test_pieces_of_a_division_by_another_are_all_suspected(bench: Bench) -> None:
+    bench.pieces.split(tried(), failure(Code.INTERNAL), (BEFORE, GUILTY, AFTER))
+    bench.pieces.resume(LANE, message())
+
+    assert [bench.message_of(one).suspected for one in (BEFORE, GUILTY, AFTER)] == [True, True, True]
 
 
 def test_a_shard_that_cannot_be_divided_fails_as_a_whole(bench: Bench) -> None:
