@@ -34,8 +34,10 @@ from dropscore.contracts.run import RunState, RunStatus, StageTime
 
 LIST_BAR_S, STATUS_BAR_S = 0.150, 0.050
 GROWTH_BAR_MIB_PER_MIN = 0.5
-SETTLING_S = 30.0
-"""At the beginning of polling, in which caches and pools of threads fill."""
+SETTLING_S = 300.0
+"""At the beginning of polling, in which caches and pools of threads fill, and the C library keeps something for each
+thread. Of a shorter measurement the first half.
+"""
 PACE_S = 1.0
 """Between two questions of one caller who polls."""
 PAGE = 4096
