@@ -6,6 +6,7 @@ written; the state says that the run has ended once everything else is there.
 
 from activities.receipt import receipt_of
 from activities.states import RunStates
+from activities.verdict_listing import settled_shards
 from dropscore.cloud.ports import Cloud
 from dropscore.contracts import layout
 from dropscore.contracts.base import Contract, Json
@@ -14,7 +15,7 @@ from dropscore.contracts.errors import NotFoundError
 from dropscore.contracts.failures import Code, failure
 from dropscore.contracts.layout import BlobPath
 from dropscore.contracts.orchestration import Finish, RunEnd
-from dropscore.contracts.receipt import OutputManifest, StitchResult
+from dropscore.contracts.receipt import OutputManifest, Receipt, StitchResult
 from dropscore.contracts.request import AdmittedRun, InputRef
 from dropscore.contracts.run import CancelMark, RunState, RunStatus
 
@@ -56,8 +57,8 @@ class FinishActivities:
             asked = judged(asked, stitched)
             if stitched is not None and asked.status in _SUCCESS:
                 outputs = self._publish(state, asked.status, stitched)
-        self._write_receipt(state, asked)
-        enter = self._states.enter(asked.status, failure=asked.failure, outputs=outputs)
+        receipt = self._receipt(state, asked)
+        enter = self._states.enter(asked.status, failure=asked.failure, outputs=outputs, worker_s=receipt.worker_s)
         return self._states.change(asked.run_id, enter)
 
     def _publish(self, state: RunState, status: RunStatus, stitched: StitchResult) -> tuple[str, ...]:
@@ -66,16 +67,19 @@ class FinishActivities:
         self._blobs.put(path, encode_bytes(manifest, indent=2), content_type="application/json")
         return tuple(output.name for output in stitched.outputs)
 
-    def _write_receipt(self, state: RunState, asked: Finish) -> None:
-        """Write the receipt of a run that did not succeed; that of one that did is the stitcher's."""
+    def _receipt(self, state: RunState, asked: Finish) -> Receipt:
+        """The receipt, which is the stitcher's when the run succeeded, and is written here if it did not."""
         path = layout.receipt(state.run_id)
-        if asked.status in _SUCCESS and self._blobs.head(path) is not None:
-            return
+        if asked.status in _SUCCESS and (stitchers := self._read(Receipt, path)) is not None:
+            return stitchers
         admitted = self._read(AdmittedRun, layout.admission(state.run_id))
         inputs = self._inputs(state.run_id) if admitted and admitted.input_count <= _INPUTS_IN_RECEIPT else ()
         now = self._clock.now()
         receipt = receipt_of(state, asked.status, asked.failure, admitted=admitted, inputs=inputs, finished_at=now)
+        settled = settled_shards(self._blobs, state.run_id, from_shard=0, shards=state.shards_total)
+        receipt = receipt.model_copy(update={"worker_s": sum(one.worker_s for one in settled)})
         self._blobs.put(path, encode_bytes(receipt), content_type="application/json")
+        return receipt
 
     def _inputs(self, run_id: str) -> tuple[InputRef, ...]:
         lines = self._blobs.get(layout.inputs(run_id)).data.splitlines()

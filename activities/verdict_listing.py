@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dropscore.cloud.ports import BlobInfo, BlobStore
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode
+from dropscore.contracts.glance import glance_at, glance_of
 from dropscore.contracts.verdict import Verdict
 
 
@@ -16,21 +17,22 @@ class Settled:
     shard_id: int
     items_done: int
     items_failed: int
+    worker_s: float
+    """Seconds in which a worker scored it for this run."""
 
 
 def settled_shards(blobs: BlobStore, run_id: str, *, from_shard: int, shards: int) -> Iterator[Settled]:
     """The settled shards from `from_shard` on and below `shards`, in order.
 
-    The counts are read from the metadata that the worker puts on a verdict (`items_done`, `items_failed`); a
-    verdict without them is read itself.
+    They are read from the metadata that the worker puts on a verdict; a verdict without them is read itself.
     """
     for shard_id, info in _listed(blobs, run_id, from_shard, shards, with_metadata=True):
-        try:
-            done, failed = int(info.metadata["items_done"]), int(info.metadata["items_failed"])
-        except (KeyError, ValueError):
-            verdict = decode(Verdict, blobs.get(info.path).data)
-            done, failed = verdict.items_done, verdict.items_failed
-        yield Settled(shard_id=shard_id, items_done=done, items_failed=failed)
+        seen = glance_of(info.metadata)
+        if seen is None:
+            seen = glance_at(decode(Verdict, blobs.get(info.path).data), info.modified_at)
+        yield Settled(
+            shard_id=shard_id, items_done=seen.items_done, items_failed=seen.items_failed, worker_s=seen.duration_s
+        )
 
 
 def settled_ids(blobs: BlobStore, run_id: str, *, from_shard: int, shards: int) -> set[int]:

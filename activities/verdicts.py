@@ -43,6 +43,7 @@ class VerdictActivities:
                 "items_done": max(state.items_done, count.items_done),
                 "items_failed": max(state.items_failed, count.items_failed),
                 "shards_settled": max(state.shards_settled, count.settled),
+                "worker_s": max(state.worker_s, count.worker_s),
             }
         )
 
@@ -52,13 +53,14 @@ def counted(
 ) -> VerdictCount:
     """Totals over all shards, and the cursor moved over those that are settled without a gap."""
     before = asked.settled_before
-    items_before, failed_before = asked.items_before, asked.failed_before
+    items_before, failed_before, worker_s_before = asked.items_before, asked.failed_before, asked.worker_s_before
     for one in settled:
         if one.shard_id != before:
             break
         before += 1
         items_before += one.items_done
         failed_before += one.items_failed
+        worker_s_before += one.worker_s
     return VerdictCount(
         settled=asked.settled_before + len(settled),
         items_done=asked.items_before + sum(one.items_done for one in settled),
@@ -66,6 +68,8 @@ def counted(
         settled_before=before,
         items_before=items_before,
         failed_before=failed_before,
+        worker_s=asked.worker_s_before + sum(one.worker_s for one in settled),
+        worker_s_before=worker_s_before,
         cancelled=cancelled,
         suspended=suspended,
         queue_empty=queue_empty,

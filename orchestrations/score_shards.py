@@ -125,6 +125,7 @@ def _count(rounds: _Rounds) -> Story[VerdictCount]:
         settled_before=state.settled_before,
         items_before=state.items_before,
         failed_before=state.failed_before,
+        worker_s_before=state.worker_s_before,
         shards=state.shards,
         settled=state.settled,
         lane=state.lane if suspicious else None,

@@ -40,6 +40,7 @@ def counted(state: ScoreShards, count: VerdictCount, passed_s: float) -> ScoreSh
         "settled_before": count.settled_before,
         "items_before": count.items_before,
         "failed_before": count.failed_before,
+        "worker_s_before": count.worker_s_before,
         "elapsed_s": state.elapsed_s + passed_s,
         "quiet_s": state.quiet_s + passed_s,
         "unlooked_s": state.unlooked_s + passed_s,

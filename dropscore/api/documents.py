@@ -21,14 +21,15 @@ def operation_path(run_id: str, *, fail: bool = False) -> str:
 
 
 def run_document(state: RunState, now: str, told: Told | None = None) -> dict[str, Json]:
-    """The document of a run. `stage_times` are seconds; those of the stage a run is in grow. Without `told`, which is
-    for one run (see `Insight.told`), neither pace nor cost are in it.
+    """The document of a run. `stage_times` are seconds; those of the stage a run is in grow. Without `told`
+    (see `Insight`), neither pace nor cost are in it.
     """
     beside = told or Told(progress=progress_of(state))
     encoded = encode(state)
     fields: dict[str, Json] = encoded if isinstance(encoded, dict) else {}
     until = state.updated_at if state.status.ended else now
     times: dict[str, Json] = dict(stage_seconds(state.stages, until))
+    fields.pop("worker_s", None)  # is in the cost
     parts = {"progress": beside.progress, "cost": beside.cost}
     fields |= {name: None if part is None else encode(part) for name, part in parts.items()}
     return {**fields, "stage_times": times, "links": links(state), "documents": documents(state)}

@@ -90,7 +90,7 @@ class RunsApi:
         wanted = replace(read_wanted(dict(request.query_params)), tenant=caller_of(request).tenant)
         page: Page = await run_in_threadpool(list_runs, self._services().insight.runs, wanted)
         link = None if page.next is None else str(request.url.include_query_params(after=page.next))
-        runs = [self._document(run) for run in page.runs]
+        runs = [self._listed(run) for run in page.runs]
         return JSONResponse({"runs": runs, "next": page.next, "next_link": link})
 
     @serves(
@@ -158,6 +158,11 @@ class RunsApi:
         services = self._services()
         state, told = services.insight.told(self._state(run_id))
         return {**run_document(state, services.cloud.clock.now(), told)}
+
+    def _listed(self, state: RunState) -> dict[str, object]:
+        """The document of one run of a list, with its cost and without its pace."""
+        services = self._services()
+        return {**run_document(state, services.cloud.clock.now(), services.insight.listed(state))}
 
     def _document(self, state: RunState) -> dict[str, object]:
         return {**run_document(state, self._services().cloud.clock.now())}

@@ -144,6 +144,7 @@ class CountVerdicts(Stored):
     settled_before: Count
     items_before: Count
     failed_before: Count
+    worker_s_before: Seconds = 0.0
     shards: Count
     settled: Count = 0
     """Settled shards at the last call: the run's state is written again only when this changes."""
@@ -160,6 +161,9 @@ class VerdictCount(Stored):
     settled_before: Count
     items_before: Count
     failed_before: Count
+    worker_s: Seconds = 0.0
+    """Seconds in which workers scored what is settled."""
+    worker_s_before: Seconds = 0.0
     cancelled: bool = False
     suspended: bool = False
     """Nothing new is to be begun for the run now."""
@@ -201,6 +205,7 @@ class ScoreShards(Stored):
     settled_before: Count = 0
     items_before: Count = 0
     failed_before: Count = 0
+    worker_s_before: Seconds = 0.0
     quiet_s: Seconds = 0.0
     """Time since the last new verdict, or since the last stall."""
     elapsed_s: Seconds = 0.0

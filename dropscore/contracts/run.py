@@ -133,6 +133,8 @@ class RunState(Stored):
     shards_total: Count = 0
     shards_settled: Count = 0
     workers: Count = 0
+    worker_s: Seconds = 0.0
+    """Seconds in which workers scored for the run, as far as it is known here."""
     detail: str = ""
     """What the run is waiting for, in one sentence."""
     failure: Failure | None = None
@@ -177,6 +179,7 @@ def index_metadata(state: RunState) -> dict[str, str]:
         "lane": state.lane or "",
         "deadline": "" if state.deadline_s is None else f"{state.deadline_s:g}",
         "suspended": state.suspended_at or "",
+        "worker_s": f"{state.worker_s:.3f}",
     }
 
 
@@ -195,6 +198,7 @@ def listed_state(run_id: str, metadata: Mapping[str, str]) -> RunState:
         "lane": metadata.get("lane") or None,
         "suspended_at": metadata.get("suspended") or None,
         "deadline_s": _positive(metadata.get("deadline", "")),
+        "worker_s": _positive(metadata.get("worker_s", "")) or 0.0,
     }
     counts: dict[str, Json] = {
         name: int(metadata[name])

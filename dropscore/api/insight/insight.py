@@ -1,7 +1,6 @@
 """Everything that the API knows of the inside of runs, with what it remembers between calls."""
 
 from dropscore.api.insight.boards import Boards
-from dropscore.api.insight.costs import Costs
 from dropscore.api.insight.grid import shard_grid
 from dropscore.api.insight.items import ItemsFound, ItemsWanted, find_items
 from dropscore.api.insight.log_cursor import cursor_text, read_cursor
@@ -31,20 +30,23 @@ class Insight:
         self._price = price
         self._plans = Plans(cloud.blobs, cloud.clock)
         self._boards = Boards(cloud.blobs, cloud.clock)
-        self._costs = Costs(cloud.blobs, cloud.clock, self._boards)
         self.workers = Workers(cloud.blobs, cloud.clock)
         self.models = Models(cloud.blobs, cloud.clock)
         self._logs = Coalesced(self._list_logs, cloud.clock, fresh_s=LOGS_FRESH_S)
 
     def told(self, state: RunState) -> tuple[RunState, Told]:
         """A run's state, caught up with what is settled by now, and its progress and cost."""
-        cost = cost_of(self._costs.worker_s(state), self._price)
+        cost = cost_of(self._worker_s(state), self._price)
         if state.status not in SCORING:
             return state, Told(progress=progress_of(state), cost=cost)
         board = self._boards.board(state)
         state = caught_up(state, board)
         at_pace = pace_of(state, board, self._cloud.clock.now())
         return state, Told(progress=progress_of(state, at_pace), cost=cost)
+
+    def listed(self, state: RunState) -> Told:
+        """What a list tells of a run: nothing is read for it."""
+        return Told(progress=progress_of(state), cost=cost_of(state.worker_s, self._price))
 
     def shards(self, state: RunState) -> ShardGrid:
         """All shards of a run at a glance, a second old at most."""
@@ -84,6 +86,12 @@ class Insight:
             more=read.more,
             ended=ended and not read.more,
         )
+
+    def _worker_s(self, state: RunState) -> float:
+        """Seconds in which workers scored for a run; of one that is under way a second old at most."""
+        if state.status.ended or not state.items_total:
+            return state.worker_s
+        return max(state.worker_s, self._boards.board(state).worker_s)
 
     def _list_logs(self, key: tuple[str, bool], _last: tuple[BlobInfo, ...] | None) -> tuple[BlobInfo, ...]:
         run_id, _ended = key  # a list from before the end does not serve after it: then nothing is looked for again

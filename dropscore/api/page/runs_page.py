@@ -13,6 +13,7 @@ from dropscore.api.listing import LIST_PARAMETERS, list_runs, read_wanted
 from dropscore.api.page import words
 from dropscore.api.page.rendering import Pages
 from dropscore.api.services import Services
+from dropscore.contracts.http.runs import Cost
 from dropscore.contracts.run import RunState, RunStatus
 
 BUSY_MS, CALM_MS = 1_000, 4_000
@@ -27,6 +28,7 @@ class RunRow:
     state: RunState
     lasted: str
     age: str
+    cost: Cost | None
 
 
 class RunsPage:
@@ -47,7 +49,7 @@ class RunsPage:
         now = services.cloud.clock.now()
         busy = any(not run.status.ended for run in page.runs)
         context = {
-            "rows": [_row(run, now) for run in page.runs],
+            "rows": [_row(run, now, services.insight.listed(run).cost) for run in page.runs],
             "next": page.next,
             "statuses": [status.value for status in RunStatus],
             "titles": titles,
@@ -57,7 +59,7 @@ class RunsPage:
         return self._pages.answer(request, "runs.html", context)
 
 
-def _row(run: RunState, now: str) -> RunRow:
+def _row(run: RunState, now: str, cost: Cost | None) -> RunRow:
     until = run.updated_at if run.status.ended else now
     lasted = quantities.duration(words.between(run.created_at, until))
-    return RunRow(state=run, lasted=lasted, age=words.age(run.created_at, now))
+    return RunRow(state=run, lasted=lasted, age=words.age(run.created_at, now), cost=cost)

@@ -66,7 +66,7 @@ class RunDocument(Contract):
     rewinds: Count = 0
     progress: Progress | None = None
     cost: Cost | None = None
-    """Told of one run, not in lists."""
+    """In the answer to what was done to a run it is null."""
     tenant: str | None = None
     """Whose run it is, where tenants are configured."""
     links: dict[str, str]

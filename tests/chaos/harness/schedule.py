@@ -5,7 +5,7 @@ clock, so that it means the same on a slow machine.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
 
@@ -215,7 +215,10 @@ def _moment(random: Random, shape: Shape, role: Role | None) -> Moment:
 def kill(seed: int, shards: int = SHARDS) -> Schedule:
     """One process of ours, or all of them at once, ends by SIGKILL (R1)."""
     random, shape = Random(f"kill/{seed}"), Shape(shards=shards)
-    return Schedule(kind="kill", seed=seed, shape=shape, strikes=(_kill(random, shape),))
+    strike = _kill(random, shape)
+    if strike.role in (Role.WORKER, Role.WORKER_CHILD):
+        shape = replace(shape, item_ms=20.0)  # so that it is killed in the middle of a shard, and R4 can be measured
+    return Schedule(kind="kill", seed=seed, shape=shape, strikes=(strike,))
 
 
 def stop(seed: int, shards: int = SHARDS) -> Schedule:

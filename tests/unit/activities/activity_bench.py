@@ -14,6 +14,7 @@ from dropscore.contracts import layout
 from dropscore.contracts.base import Contract
 from dropscore.contracts.codec import decode, encode, encode_bytes
 from dropscore.contracts.failures import Failure
+from dropscore.contracts.glance import glance_metadata
 from dropscore.contracts.identity import sha256_hex
 from dropscore.contracts.names import ActivityName, Lane
 from dropscore.contracts.package import ModelPackage
@@ -153,7 +154,7 @@ class Bench:
                 started_at=self.clock.now(),
                 duration_s=1.0,
             )
-            facts = {"outcome": verdict.outcome, "items_done": str(done), "items_failed": str(failed)}
+            facts = glance_metadata(verdict, self.clock.now())
             path = layout.verdict(RUN, shard_id)
             self.memory.blobs.create(path, encode_bytes(verdict), metadata=facts if metadata else None)
 

@@ -86,11 +86,32 @@ def test_success_without_outputs_is_a_failure_and_publishes_nothing(bench: Bench
     assert bench.memory.blobs.head(layout.output_manifest(RUN)) is None
 
 
-def test_receipt_of_the_stitcher_is_kept(bench: Bench) -> None:
+def test_receipt_of_the_stitcher_is_kept_and_says_what_the_run_cost(bench: Bench) -> None:
     stitch(bench)
-    bench.memory.blobs.put(layout.receipt(RUN), b"the stitcher's")
+    now = bench.clock.now()
+    stitchers = Receipt(
+        run_id=RUN,
+        status=RunStatus.SUCCEEDED,
+        workload="style_transfer",
+        created_at=now,
+        finished_at=now,
+        duration_s=1.0,
+        code_version="the stitcher's",
+        worker_s=77.5,
+    )
+    bench.memory.blobs.put(layout.receipt(RUN), encode_bytes(stitchers))
     finish(bench, RunStatus.SUCCEEDED)
-    assert bench.memory.blobs.get(layout.receipt(RUN)).data == b"the stitcher's"
+    assert decode(Receipt, bench.memory.blobs.get(layout.receipt(RUN)).data) == stitchers
+    assert (bench.state().worker_s, bench.listed()["worker_s"]) == (77.5, "77.500")
+
+
+def test_a_run_that_was_cut_short_says_what_it_cost(bench: Bench) -> None:
+    bench.settle(0, 1, 4)
+    bench.enter(RunStatus.STITCHING, shards_total=5)
+    finish(bench, RunStatus.CANCELLED)
+    receipt = decode(Receipt, bench.memory.blobs.get(layout.receipt(RUN)).data)
+    assert receipt.worker_s == 3.0
+    assert bench.state().worker_s == 3.0
 
 
 @pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.CANCELLED])

@@ -151,10 +151,13 @@ def test_count_starts_from_its_cursor_and_moves_it_to_the_first_gap(bench: Bench
     first = count(bench, 10)
     assert (first.settled, first.items_done, first.items_failed) == (4, 36, 4)
     assert (first.settled_before, first.items_before, first.failed_before) == (3, 27, 3)
+    assert (first.worker_s, first.worker_s_before, bench.state().worker_s) == (4.0, 3.0, 4.0)
     bench.settle(3, 5)
-    before = {name: getattr(first, name) for name in ("settled_before", "items_before", "failed_before")}
+    cursor = ("settled_before", "items_before", "failed_before", "worker_s_before")
+    before = {name: getattr(first, name) for name in cursor}
     second = count(bench, 10, **before, settled=first.settled)
     assert (second.settled, second.items_done, second.items_failed, second.settled_before) == (6, 56, 4, 6)
+    assert second.worker_s == 6.0
 
 
 def test_verdict_without_metadata_is_read(bench: Bench) -> None:

@@ -12,10 +12,8 @@ from dropscore.api.insight.boards import FRESH_S
 from dropscore.cloud.api_settings import Price
 from dropscore.cloud.clock import ManualClock
 from dropscore.cloud.memory import MemoryCloud
-from dropscore.contracts import layout
-from dropscore.contracts.codec import decode, encode_bytes
-from dropscore.contracts.http.runs import RunDocument, RunPage
-from dropscore.contracts.receipt import Receipt
+from dropscore.contracts.codec import decode
+from dropscore.contracts.http.runs import Cost, RunDocument, RunPage
 from dropscore.contracts.run import RunStatus
 
 RUN = "run-1"
@@ -115,11 +113,11 @@ def test_cost_is_estimated_where_a_price_is_known(inside: Inside, memory: Memory
 def test_a_list_tells_progress_without_looking_into_any_run(
     inside: Inside, memory: MemoryCloud, clock: ManualClock, api: ApiClient
 ) -> None:
-    put_run(memory, RUN, items_total=200, items_done=50, items_failed=10)
+    put_run(memory, RUN, items_total=200, items_done=50, items_failed=10, worker_s=12.3456)
     memory.blobs.operations.clear()
     (run,) = decode(RunPage, api.get("/api/v1/runs").content).runs
     assert run.progress is not None
-    assert (run.progress.percent, run.items_failed, run.cost) == (30.0, 10, None)
+    assert (run.progress.percent, run.items_failed, run.cost) == (30.0, 10, Cost(worker_s=12.346))
     assert memory.blobs.operations.counts() == {"blob.list": 1}
 
 
@@ -158,7 +156,7 @@ def test_an_ended_run_is_looked_at_once_and_no_more(
     score(inside, clock, 0, 1)
     told(api)
     inside.done(2)
-    put_run(memory, RUN, RunStatus.CANCELLED, items_total=200)
+    put_run(memory, RUN, RunStatus.CANCELLED, items_total=200, worker_s=3.0)
     memory.blobs.operations.clear()
     for _ in range(3):
         clock.advance(10.0)
@@ -169,25 +167,7 @@ def test_an_ended_run_is_looked_at_once_and_no_more(
     assert memory.blobs.operations.counts()["blob.list"] == 1
 
 
-def test_the_cost_of_a_run_that_has_succeeded_is_on_its_receipt(
-    memory: MemoryCloud, api: ApiClient, clock: ManualClock
-) -> None:
-    put_run(memory, RUN, RunStatus.SUCCEEDED, items_total=200)
-    now = clock.now()
-    receipt = Receipt(
-        run_id=RUN,
-        status=RunStatus.SUCCEEDED,
-        workload="style_transfer",
-        created_at=now,
-        finished_at=now,
-        duration_s=1.0,
-        code_version="0",
-        worker_s=77.5,
-    )
-    memory.blobs.put(layout.receipt(RUN), encode_bytes(receipt))
-    for _ in range(3):
-        cost = told(api).cost
-        assert cost is not None
-        assert cost.worker_s == 77.5
-    assert memory.blobs.operations.targets("blob.get").count(str(layout.receipt(RUN))) == 1
+def test_the_cost_of_a_run_that_has_ended_is_in_its_state(memory: MemoryCloud, api: ApiClient) -> None:
+    put_run(memory, RUN, RunStatus.SUCCEEDED, items_total=200, worker_s=77.5)
+    assert told(api).cost == Cost(worker_s=77.5)
     assert "blob.list" not in memory.blobs.operations.counts()
