@@ -33,7 +33,7 @@ from dropscore.contracts.request import RunRecord, RunSource
 from dropscore.contracts.run import RunState, RunStatus, StageTime
 
 LIST_BAR_S, STATUS_BAR_S = 0.150, 0.050
-GROWTH_BAR_MIB_PER_MIN = 0.5
+GROWTH_BAR_MIB_PER_MIN = 0.2
 SETTLING_S = 300.0
 """At the beginning of polling, in which caches and pools of threads fill, and the C library keeps something for each
 thread. Of a shorter measurement the first half.
