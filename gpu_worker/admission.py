@@ -59,11 +59,11 @@ class Admission:
         job.one_by_one = job.message.piece is not None and any(one.death for one in attempts)
 
     def _require_unsettled(self, job: Job, attempts: Sequence[Attempt]) -> None:
-        """Nobody has settled or divided it. Whoever had it last has not settled it when its failure is on record, but
-        may have divided it since.
+        """Nobody has settled or divided it. Whoever had the delivery before this has not settled it when its failure is
+        on record, but may have divided it since.
         """
-        asked, last = job.message.range, job.lease.message.dequeue_count - 1
-        if not any(one.range == asked and one.delivery == last for one in attempts):
+        asked, before = job.message.range, job.lease.message.dequeue_count - 1
+        if job.lease.tried or not any(one.range == asked and one.delivery == before for one in attempts):
             whole = job.message.model_copy(update={"piece": None})
             if self._pieces.settled(job.message) or (job.message.piece is not None and self._pieces.settled(whole)):
                 raise StoppedError(Stop.SETTLED)

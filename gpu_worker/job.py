@@ -80,6 +80,15 @@ class AtWork:
     """Where it stands in the will."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blame:
+    """What was raised, the items that were being worked on then, and how often they were tried."""
+
+    error: BaseException
+    items: tuple[int, ...]
+    times: int
+
+
 class Pending(Protocol):
     """A result that the device may still be working on."""
 
@@ -117,10 +126,8 @@ class Job:
     """Opening the source and closing the sink."""
     at_work: dict[str, AtWork] = field(default_factory=dict)
     """What is being worked on right now, by stage."""
-    blamed: list[tuple[BaseException, tuple[int, ...]]] = field(default_factory=list)
-    """What was raised in the middle of work, and the items that were being worked on."""
-    tried_again: bool = False
-    """Whether what raised in a batch was tried a second time, alone, and raised again."""
+    blamed: list[Blame] = field(default_factory=list)
+    """What was raised in the middle of work."""
 
     ready: deque[Batch] = field(default_factory=deque)  # B
     results: dict[int, tuple[Batch, Pending]] = field(default_factory=dict)  # B
@@ -181,7 +188,12 @@ class Job:
     @property
     def suspects(self) -> tuple[int, ...] | None:
         """The items that the shard's failure is about, () for any of them; None when it is about none."""
-        return next((items for error, items in self.blamed if error is self.error), None)
+        return next((one.items for one in self.blamed if one.error is self.error), None)
+
+    @property
+    def tries(self) -> int:
+        """How often the items that the shard's failure is about were tried."""
+        return next((one.times for one in self.blamed if one.error is self.error), 1)
 
     @contextmanager
     def working(self, what: str, now: float, items: Collection[int]) -> Iterator[None]:
@@ -209,9 +221,11 @@ class Job:
         finally:
             self.lease.note.finish(note)
 
-    def blame(self, error: BaseException, items: Collection[int]) -> None:
-        """Note which items an error is about; none of them means any of the shard's. What is noted first counts."""
-        self.blamed.append((error, tuple(items)))
+    def blame(self, error: BaseException, items: Collection[int], times: int = 1) -> None:
+        """Note which items an error is about and how often they were tried; none of them means any of the shard's.
+        What is noted first counts.
+        """
+        self.blamed.append(Blame(error=error, items=tuple(items), times=times))
 
     def check(self) -> None:
         """Raise `StoppedError` when this shard is to stop."""

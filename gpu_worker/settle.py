@@ -192,9 +192,8 @@ class Settling:
             return 1, False
         tried = self._verdicts.tried(job)
         at_work = set(_named_items(failure) or job.suspects or ())
-        times = 2 if job.tried_again else 1
         this = self._verdicts.insist(
-            job, lambda: self._pieces.attempts.record(tried, failure, at_work=at_work, times=times)
+            job, lambda: self._pieces.attempts.record(tried, failure, at_work=at_work, times=job.tries)
         )
         job.attempts = (*job.attempts, this)
         if failure.failure_class is FailureClass.BAD_INPUT:

@@ -181,8 +181,7 @@ class Stages:
             except StoppedError:
                 raise
             except Exception:  # noqa: BLE001 - the error that is told is that of the batch
-                job.tried_again = True
-                job.blame(error, (item.index,))
+                job.blame(error, (item.index,), times=2)
                 return None
         return pending
 
