@@ -80,7 +80,7 @@ def drive(cloud: Cloud, store: Store, schedule: Schedule, *, limit_s: float | No
     finally:
         nemesis.end()
     quiet = time.monotonic()
-    _wait(lambda: not left_of(cloud, store, run_id), QUIET_LIMIT_S)
+    left = _left_at_last(cloud, store, run_id)
     state = store.document("runs", f"{run_id}/state.json") or {}
     return Ended(
         schedule=schedule,
@@ -91,7 +91,7 @@ def drive(cloud: Cloud, store: Store, schedule: Schedule, *, limit_s: float | No
         began_at=began_at,
         wall_s=wall_s,
         quiet_s=time.monotonic() - quiet,
-        left=tuple(left_of(cloud, store, run_id)),
+        left=tuple(left),
         blows=tuple(nemesis.blows),
         history=History.read(journal),
         deliveries=tuple(deliveries),
@@ -195,6 +195,14 @@ def has_ended(store: Store, run_id: str) -> bool:
     """Whether a run is over."""
     state = store.document("runs", f"{run_id}/state.json")
     return state is not None and state["status"] in ENDINGS
+
+
+def _left_at_last(cloud: Cloud, store: Store, run_id: str) -> list[str]:
+    """Wait until nothing is left of a run, but not for ever; returns what the last look saw."""
+    deadline = time.monotonic() + QUIET_LIMIT_S
+    while (left := left_of(cloud, store, run_id)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
 
 
 def _wait(condition: Callable[[], object], limit_s: float) -> None:
