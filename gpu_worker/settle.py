@@ -97,6 +97,17 @@ class Settled:
     device_lost: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tried:
+    """How often items have been tried, alone or in what they were cut from, and in how many deliveries; whether a shard
+    that can be divided has failed at the same of its items before (`again`).
+    """
+
+    times: int = 1
+    deliveries: int = 1
+    again: bool = False
+
+
 class Settling:
     """Ends shards."""
 
@@ -158,8 +169,8 @@ class Settling:
         assert job.error is not None
         failure = cause_of(job.error)
         policy = job.context.run.policy if job.context else RunPolicy()
-        tries, again = self._count_try(job, failure)
-        step = next_step(failure, tries=tries, attempts=DIVIDED_AFTER if again else policy.shard_attempts)
+        tried = self._count_try(job, failure)
+        step = next_step(failure, tries=tried.times, attempts=DIVIDED_AFTER if tried.again else policy.shard_attempts)
         log.warning(
             "A shard failed: %s",
             failure.message,
@@ -167,10 +178,10 @@ class Settling:
         )
         match step:
             case Next.GIVE_UP:
-                self._give_up(job, failure, early=tries < policy.shard_attempts and again)
+                self._give_up(job, failure, early=tried.times < policy.shard_attempts and tried.again)
                 return Settled(has_verdict=True)
             case Next.RETRY:
-                job.lease.release(delay_s=backoff_s(policy.shard_backoff_s, len(job.attempts) - 1))
+                job.lease.release(delay_s=backoff_s(policy.shard_backoff_s, tried.deliveries - 1))
             case Next.REQUEUE:
                 self._requeue(job)
             case Next.POISON:
@@ -183,13 +194,10 @@ class Settling:
                 return Settled(has_verdict=False, device_lost=True)
         return Settled(has_verdict=False)
 
-    def _count_try(self, job: Job, failure: Failure) -> tuple[int, bool]:
-        """Write down a try that counts. Returns how often these items have been tried, alone or in what they were cut
-        from, and whether a shard that can be divided failed at the same of its items before. Bad input is not asked:
-        one try is enough.
-        """
+    def _count_try(self, job: Job, failure: Failure) -> _Tried:
+        """Write down a try that counts, and count it with those before. Of bad input one try is enough."""
         if job.judged or failure.code is Code.MESSAGE_MALFORMED or failure.failure_class not in COUNTED:
-            return 1, False
+            return _Tried()
         tried = self._verdicts.tried(job)
         at_work = set(_named_items(failure) or job.suspects or ())
         this = self._verdicts.insist(
@@ -197,12 +205,11 @@ class Settling:
         )
         job.attempts = (*job.attempts, this)
         if failure.failure_class is FailureClass.BAD_INPUT:
-            return 1, False
+            return _Tried()
         tries = [one for one in job.attempts if not one.death and one.failure.failure_class in COUNTED]
         same = sum(one.times for one in tries if not at_work.isdisjoint(one.at_work))
-        return max(1, sum(one.times for one in tries)), _divisible(
-            job
-        ) and job.message.range.items > 1 and same >= DIVIDED_AFTER
+        again = _divisible(job) and job.message.range.items > 1 and same >= DIVIDED_AFTER
+        return _Tried(times=max(1, sum(one.times for one in tries)), deliveries=max(1, len(tries)), again=again)
 
     def _explain(self, job: Job) -> None:
         """Write down that a delivery came to nothing because this worker was too slow, so that it does not count among
