@@ -24,11 +24,14 @@ from harness.schedule import Action, Moment, Stage, Strike
 from harness.store import Store
 from harness.table import machine
 from harness.user import LIMIT_S, User, listed_message, started
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from demo.make_clip import make_clip
 
 SHIPPED = Path(__file__).parents[2] / "dropscore" / "models" / "shipped" / "mosaic-night" / "1" / "weights.safetensors"
+LARGEST = 3e38
+"""About the largest number of 32 bits."""
 INTRODUCTION = """\
 # When things go wrong
 
@@ -143,13 +146,19 @@ def cancel(user: User) -> None:
 
 def another_model(user: User) -> None:
     """What failed is scored again by another model"""
-    weights = {name: tensor * 1.02 for name, tensor in load_file(SHIPPED).items()}
-    save_file(weights, user.folder / "warmer.safetensors")
-    user.say("The damaged film of the first example: its missing frames are scored by a second model.")
-    user.types("models", "import", "warmer.safetensors", "--name", "mosaic-warm", "--licence", "MIT")
-    damaged_film(user)
-    run_id = started(user.calls("run", "damaged.mp4", "-w", "style_transfer", "--watch"))
-    replay = started(user.types("replay", run_id, "--model", "mosaic-warm", "--watch").replace(run_id, ""))
+    user.say(
+        "The weights of a model are too large, so that what it makes of pictures is no number. Another scores them."
+    )
+    weights = {name: (tensor * LARGEST).clamp(-LARGEST, LARGEST) for name, tensor in load_file(SHIPPED).items()}
+    save_file(weights, user.folder / "spoiled.safetensors")
+    for name in ("morning.png", "evening.png"):
+        Image.radial_gradient("L").convert("RGB").save(user.folder / name)
+    user.calls("models", "push-shipped")
+    user.types("models", "import", "spoiled.safetensors", "--name", "spoiled", "--licence", "MIT")
+    asked = ("run", "morning.png", "evening.png", "-w", "style_transfer", "--model", "spoiled", "--watch")
+    run_id = started(user.types(*asked))
+    user.types("quarantine", run_id)
+    replay = started(user.types("replay", run_id, "--model", "mosaic-night", "--watch"))
     user.types("show", replay)
     user.types("verify", replay)
 

@@ -86,9 +86,9 @@ class User:
 
 def started(printed: str) -> str:
     """The id of the run that a screen tells of."""
-    found = re.search(r"\b(api-[0-9a-f]{16})\b", printed)
+    found = re.search(r"runs/(\S+)/report\.html|dropscore quarantine (\S+)|^Run (\S+)", printed, re.MULTILINE)
     assert found is not None, printed
-    return found[1]
+    return next(one for one in found.groups() if one)
 
 
 def listed_message(printed: str) -> str:
