@@ -104,11 +104,7 @@ class Attempts:
         return tuple(sorted((one for one in attempts if concerns(one, message.range)), key=lambda one: one.at))
 
     def _read(self, path: BlobPath) -> Attempt:
-        known = self._known.get(path)
-        if known is None:
-            known = decode(Attempt, self._blobs.get(path).data)
-            self._known.keep(path, known)
-        return known
+        return self._known.get_or_read(path, lambda: decode(Attempt, self._blobs.get(path).data))
 
 
 def concerns(attempt: Attempt, piece: Piece) -> bool:

@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 
 class Kept[Key, Record]:
@@ -16,6 +17,14 @@ class Kept[Key, Record]:
         """The record; None when it is not here."""
         with self._lock:
             return self._records.get(key)
+
+    def get_or_read(self, key: Key, read: Callable[[], Record]) -> Record:
+        """The record, read if it is not here, and kept. Raises what `read` does."""
+        known = self.get(key)
+        if known is None:
+            known = read()
+            self.keep(key, known)
+        return known
 
     def keep(self, key: Key, record: Record) -> None:
         """Keep a record; the one that came first goes when there are too many."""

@@ -201,23 +201,22 @@ class Pieces:
         return self._split(path)
 
     def _split(self, path: BlobPath) -> Split:
-        known = self._splits.get(path)
-        if known is None:
-            known = decode(Split, self._blobs.get(path).data)
-            self._splits.keep(path, known)
-        return known
+        return self._splits.get_or_read(path, lambda: decode(Split, self._blobs.get(path).data))
+
+    def _verdict(self, path: BlobPath) -> Verdict:
+        return self._verdicts.get_or_read(path, lambda: decode(Verdict, self._blobs.get(path).data))
 
     def _all_verdicts(self, message: ShardMessage, split: Split) -> list[Verdict]:
         """The verdicts of a split's pieces; none at all while one is missing. Those not known here are read first."""
         paths = [verdict_path(message.model_copy(update={"piece": piece})) for piece in split.pieces]
-        found = {path: self._verdicts.get(path) for path in paths}
         try:
-            for path in [path for path, known in found.items() if known is None]:
-                read = found[path] = decode(Verdict, self._blobs.get(path).data)
-                self._verdicts.keep(path, read)
+            found = {path: self._verdict(path) for path in sorted(paths, key=self._is_known)}
         except NotFoundError:
             return []
-        return [verdict for verdict in found.values() if verdict is not None]
+        return [found[path] for path in paths]
+
+    def _is_known(self, path: BlobPath) -> bool:
+        return self._verdicts.get(path) is not None
 
     def _has_failed(self, message: ShardMessage) -> bool:
         standing = decode(Verdict, self._blobs.get(verdict_path(message)).data)

@@ -76,9 +76,9 @@ class User:
         ended = lambda: has_ended(self.store, run_id)  # noqa: E731
         wait_for(ended, within_s=LIMIT_S, what=f"{run_id} ends", why=self.cloud.tail)
 
-    def harms(self, run_id: str, *strikes: Strike, weather: str = "rate=0") -> Nemesis:
+    def harms(self, run_id: str, *strikes: Strike) -> Nemesis:
         """Let something happen to a run."""
-        schedule = Schedule(kind="example", seed=0, shape=Shape(), strikes=strikes, weather=weather)
+        schedule = Schedule(kind="example", seed=0, shape=Shape(), strikes=strikes)
         nemesis = Nemesis(cloud=self.cloud, store=self.store, schedule=schedule, run_id=run_id)
         nemesis.begin()
         return nemesis
