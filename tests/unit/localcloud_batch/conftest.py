@@ -108,6 +108,16 @@ class Batch:
         found: dict[str, Any] = await self.until(there)
         return found
 
+    async def tell(self, node: str, task: str, word: str, job: str = "job") -> None:
+        """Put a file beside a task's folder, which is there a moment after the task is called running."""
+        folder = self.engine.context.folders.task("pool", node, job, task).parent
+
+        async def there() -> bool:
+            return folder.is_dir()
+
+        await self.until(there)
+        (folder / word).touch()
+
     async def file(self, task: str, name: str, job: str = "job") -> str:
         text: str = (await self.get(f"/jobs/{job}/tasks/{task}/files/{name}")).text
         return text

@@ -65,7 +65,7 @@ def test_a_job_disabled_with_wait_is_disabled_once_its_tasks_have_ended(run_batc
         await batch.post("/jobs/job/disable", {"disableTasks": "wait"})
         waiting = await batch.get("/jobs/job")
         node = (await batch.nodes())[0]["id"]
-        (batch.engine.context.folders.task("pool", node, "job", "t").parent / "go").touch()
+        await batch.tell(node, "t", "go")
         await batch.job_in("disabled")
         return waiting, await batch.task("t")
 

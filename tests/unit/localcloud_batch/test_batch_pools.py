@@ -74,8 +74,7 @@ def test_a_resize_to_less_requeues_terminates_or_waits_as_asked(run_batch):
             busy = await batch.post("/pools/pool/resize", {"targetDedicatedNodes": 1}, status=409)
             node = (await batch.nodes())[0]
             assert (busy["code"], node["state"]) == ("PoolBeingResized", "running")
-            folder = batch.engine.context.folders.task("pool", node["id"], "job", option)
-            (folder.parent / "go").touch()
+            await batch.tell(node["id"], option, "go")
         await batch.pool_steady()
         await node_count(batch, 0)
         task = await batch.task(option)

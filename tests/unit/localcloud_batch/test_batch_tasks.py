@@ -163,8 +163,7 @@ def test_only_a_failed_task_can_be_reactivated_and_then_begins_anew(run_batch):
         await batch.task_in("completed", "good")
         refused = await batch.post("/jobs/job/tasks/good/reactivate", status=409)
         node = (await batch.nodes())[0]["id"]
-        folder = batch.engine.context.folders.task("pool", node, "job", "bad")
-        (folder.parent / "flag").touch()
+        await batch.tell(node, "bad", "flag")
         await batch.post("/jobs/job/tasks/bad/reactivate", status=204)
         return failed, refused, await batch.task_in("completed", "bad")
 
