@@ -1,4 +1,4 @@
-"""`python -m gpu_worker`: a keeper, which forks the worker at once (see `gpu_worker.keeper` and `gpu_worker.main`)."""
+"""`python -m gpu_worker`: a keeper, which forks the worker (see `gpu_worker.keeper` and `gpu_worker.main`)."""
 
 import os
 
@@ -14,11 +14,11 @@ def live(life: Life) -> int:
     return main(os.environ, life)
 
 
-def prepare() -> None:
-    """In the keeper, after the first death."""
-    from gpu_worker.main import prepare_for_others
+def prepare(lives: int) -> None:
+    """In the keeper, before the first life and after it."""
+    from gpu_worker.main import import_for_lives
 
-    prepare_for_others()
+    import_for_lives(lives)
 
 
 if __name__ == "__main__":

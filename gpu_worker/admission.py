@@ -6,7 +6,7 @@ from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code
 from dropscore.contracts.quarantine import Attempt
 from dropscore.contracts.request import RunPolicy
-from gpu_worker.deaths import guilt, needs_solitude
+from gpu_worker.deaths import apart, guilt, needs_solitude
 from gpu_worker.job import Job, Stop, StoppedError
 from gpu_worker.pieces import Pieces
 from gpu_worker.runs import CancelMarks, RunContext, Runs
@@ -43,20 +43,22 @@ class Admission:
         return context
 
     def _look_back(self, job: Job, policy: RunPolicy) -> None:
-        """What earlier deliveries came to. A piece whose message comes for the first time has had none of its own: one
-        that was sent twice is scored twice, and the first verdict stands. What was cut off beside the items that
-        failed has had no try that says anything of it.
+        """What earlier tries came to. A piece whose message comes for the first time has had none of its own: one that
+        was sent twice is scored twice, and the first verdict stands. What was cut off beside the items that failed has
+        had no try that says anything of it. Of a piece that is scored where it was cut off all is known.
         """
-        again = job.lease.message.dequeue_count > 1 or job.lease.tried
-        if not again and not job.message.suspected:
-            return
-        attempts = job.attempts = self._pieces.attempts.on(job.message)
-        if again or job.message.piece is None:
-            self._require_unsettled(job, attempts)
-        self._require_known_end(job, policy, attempts)
-        self._require_innocence(job, policy, attempts)
-        job.alone = needs_solitude(attempts)
-        job.one_by_one = job.message.piece is not None and any(one.death for one in attempts)
+        if job.family is None:
+            again = job.lease.message.dequeue_count > 1 or job.lease.tried
+            if not again and not job.message.suspected:
+                return
+            job.attempts = self._pieces.attempts.on(job.message)
+            if again or job.message.piece is None:
+                self._require_unsettled(job, job.attempts)
+            self._require_known_end(job, policy, job.attempts)
+        self._require_innocence(job, policy, job.attempts)
+        job.alone = needs_solitude(job.attempts)
+        job.apart = apart(job.message.range, job.attempts)
+        job.one_by_one = job.message.piece is not None and any(one.death for one in job.attempts)
 
     def _require_unsettled(self, job: Job, attempts: Sequence[Attempt]) -> None:
         """Nobody has settled or divided it. Whoever had the delivery before this has not settled it when its failure is

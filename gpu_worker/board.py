@@ -115,6 +115,13 @@ class Board:
                 self._queued.remove(job)
             job.check()
 
+    def await_sunk(self, job: Job, batches: int) -> None:
+        """Wait until the sink is done with the first `batches` of a shard."""
+        with self._lock:
+            while job.sunk < batches and job.stop is None:
+                job.for_source.wait()
+            job.check()
+
     def put(self, job: Job, batch: Batch) -> None:
         """Hand on a preprocessed batch; waits while enough of them wait for a lane."""
         with self._lock:
@@ -172,6 +179,9 @@ class Board:
     def result(self, job: Job) -> tuple[Batch, Pending] | None:
         """The next result in order, waiting for it; None after the last."""
         with self._lock:
+            if job.sunk < job.written:
+                job.sunk = job.written
+                job.for_source.notify_all()
             while True:
                 if job.stop is not None:
                     raise StoppedError(job.stop)

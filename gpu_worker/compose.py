@@ -25,10 +25,10 @@ from gpu_worker.profiles import Profiles
 from gpu_worker.runner import runner_for
 from gpu_worker.runs import FindWorkload, Runs
 from gpu_worker.settle import Settling
+from gpu_worker.sides import Desk, Scoring
 from gpu_worker.signs import Signs
 from gpu_worker.stages import Stages
 from gpu_worker.verdicts import Identity, Verdicts
-from gpu_worker.worker import Desk, Scoring
 
 MODEL_SHARE = 0.5
 """Share of the device's free memory for models that nobody uses at the moment."""
@@ -60,7 +60,7 @@ def compose_scoring(
         torch_version=torch.__version__,
     )
     _introduce(desk, found, identity)
-    pieces = Pieces(desk.blobs, desk.queue, desk.clock)
+    pieces = Pieces(desk.blobs, desk.clock)
     verdicts = Verdicts(desk.blobs, desk.clock, pieces, identity, cancelled=desk.marks.cancelled_by_now)
     models = Models(
         engine,

@@ -1,9 +1,9 @@
 """What the death of a worker's process says about the shards that were under way in it. Pure.
 
 One death alone says little: every shard under way is recorded with the items at work, and runs again, whole and with
-no other beside it, so that a neighbour clears itself. Only a shard or piece that ended its worker a second time is
-divided, and only a single item that did so `RunPolicy.deaths` times, those of what it was cut from included, is put
-into quarantine.
+no other beside it, so that a neighbour clears itself; the items that were at work run with none beside them. Only a
+shard or piece that ended its worker a second time is divided, and only a single item that did so `RunPolicy.deaths`
+times, those of what it was cut from included, is put into quarantine.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,6 +19,8 @@ LOADING = "loading the model"
 """What a stage is doing that gets a model ready. A death in the middle of it is not about items."""
 CODES = {Cause.HUNG: Code.ITEM_DEADLINE, Cause.MEMORY: Code.OUT_OF_MEMORY}
 """Causes with a code of their own; the others are E-SHARD-POISON."""
+MOST_APART = 32
+"""Items of a shard that are scored with no other beside them."""
 BY_HAND = frozenset({"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"})
 """Signals that also come from outside, and then say nothing of what was under way."""
 UNSUSPICIOUS = frozenset({Cause.TOLD, Cause.DEVICE_LOST, Cause.ABANDONED})
@@ -89,14 +91,26 @@ def _is_divided(died: Sequence[Attempt], own: Sequence[Attempt], deaths: int) ->
 
 
 def _is_shelved(died: Sequence[Attempt], own: Sequence[Attempt], deaths: int) -> bool:
-    """What it was cut from may have died of a neighbour, and it by somebody's hand: that alone is not enough."""
-    by_hand = len(own) == 1 < len(died) and own[0].signal in BY_HAND
-    return bool(own) and len(died) >= deaths and not by_hand
+    """What it was cut from may have died of a neighbour, and it by somebody's hand: that alone is not enough, but it is
+    if the item was the only one at work once more.
+    """
+    if not own or len(died) < deaths:
+        return False
+    alone = sum(one in own or len(one.at_work) == 1 for one in died)
+    return alone > 1 or len(died) == 1 or own[0].signal not in BY_HAND
 
 
 def needs_solitude(attempts: Iterable[Attempt]) -> bool:
     """Whether a shard with these attempts is to be scored alone, so that no other is suspected with it."""
     return any(one.death and one.failure.code is not Code.ITEM_DEADLINE for one in attempts)
+
+
+def apart(asked: Piece, attempts: Iterable[Attempt]) -> frozenset[int]:
+    """The items that are to be at work with no other of their shard: a death then tells which of them it was. None of
+    many, which would take too long for what may have been somebody's hand.
+    """
+    suspects = frozenset(item for one in attempts if one.death for item in one.at_work if item in asked)
+    return suspects if len(suspects) <= MOST_APART else frozenset()
 
 
 def _common(asked: Piece, died: Sequence[Attempt]) -> tuple[int, ...]:

@@ -9,8 +9,8 @@ from gpu_worker.leases import Heartbeat
 from gpu_worker.nudges import Nudges
 from gpu_worker.run_logs import RunLogs
 from gpu_worker.runs import CancelMarks
+from gpu_worker.sides import Desk
 from gpu_worker.will import Will
-from gpu_worker.worker import Desk
 
 
 def compose_desk(

@@ -15,7 +15,7 @@ from dropscore.cloud.ports import Clock, MessageQueue, QueueMessage
 from dropscore.contracts.codec import decode
 from dropscore.contracts.errors import ContractError, DropscoreError, LeaseLostError
 from dropscore.contracts.names import QueueName
-from dropscore.contracts.plan import ShardMessage
+from dropscore.contracts.plan import Piece, ShardMessage
 from dropscore.contracts.verdict import WorkerFacts
 from gpu_worker.attempts import Attempts, Tried
 from gpu_worker.deaths import items_of, obituary, suspected
@@ -106,10 +106,14 @@ class Heir:
             message = decode(ShardMessage, left.body or b"")
         except ContractError:
             return False
+        delivery = left.deliveries
+        if left.piece is not None:
+            piece, delivery = Piece(first_item=left.piece.first_item, items=left.piece.items), left.piece.deliveries
+            message = message.model_copy(update={"piece": piece, "generation": left.piece.generation})
         tried = Tried(
             queue=QueueName(left.queue),
             message_id=left.message_id,
-            delivery=left.deliveries,
+            delivery=delivery,
             message=message,
             worker=decode(WorkerFacts, dead.will.facts["worker"]),
             started_at=dead.death.at,

@@ -13,6 +13,7 @@ from dropscore.contracts.plan import ShardMessage, ShardSpec
 from dropscore.contracts.quarantine import Attempt
 from dropscore.contracts.request import RunPolicy
 from dropscore.workloads.base import Item, PartFile, Scorer
+from gpu_worker.families import Family
 from gpu_worker.leases import Lease
 from gpu_worker.loaded import Loaded
 from gpu_worker.runs import RunContext
@@ -107,10 +108,16 @@ class Job:
     started_on: str
     """UTC text."""
     context: RunContext | None = None
+    family: Family | None = None
+    """The pieces that are scored under the same lease; None while it was not divided here."""
+    own_deliveries: int = 0
+    """Of a piece that is scored under the lease of what it was cut from: how often it was begun; 0 for others."""
     alone: bool = False
     """Whether no other is to be under way with it, because one like it has ended a worker's process."""
     one_by_one: bool = False
     """Whether its items are to be predicted one at a time, so that the one that ends a worker's process is known."""
+    apart: frozenset[int] = frozenset()
+    """Items of which no other is to be at work with them, because one of them has ended a worker's process."""
     attempts: tuple[Attempt, ...] = ()
     """What earlier tries of these items came to, alone or in what they were cut from."""
     judged: bool = False
@@ -122,6 +129,8 @@ class Job:
     part: PartFile | None = None
     times: dict[int, ItemTime] = field(default_factory=dict)
     megapixels: float = 0.0
+    sourced: int = 0
+    """Batches that the source has put on the board."""
     setup_s: float = 0.0
     """Opening the source and closing the sink."""
     at_work: dict[str, AtWork] = field(default_factory=dict)
@@ -136,6 +145,7 @@ class Job:
     decoded: bool = False  # B: the first batch is ready
     predicted: int = 0  # B: items predicted
     written: int = 0  # B: batches taken by the sink
+    sunk: int = 0  # B: batches the sink is done with
     stages: int = 2  # B: source and sink; 0 when both have ended
     stop: Stop | None = None  # B
     error: BaseException | None = None  # B
@@ -154,6 +164,11 @@ class Job:
     def shard_id(self) -> int:
         """The shard's id."""
         return self.message.shard.shard_id
+
+    @property
+    def deliveries(self) -> int:
+        """How often it was begun, as far as its message knows."""
+        return self.own_deliveries or self.lease.message.dequeue_count
 
     @property
     def items(self) -> range:

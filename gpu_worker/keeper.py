@@ -1,12 +1,11 @@
 """The keeper: the small process that a worker's task starts, which starts the worker's processes and outlives them.
 
 One process after the other is a *life* of the worker. It shares its will with the keeper; when it ends otherwise than
-by itself, the keeper starts the next life, which first sees to what the dead one held (`heir`). The first life is
-forked at once and imports torch by itself, while it leases its first messages; for those after it the keeper has
-imported torch, so that they start in a moment. The keeper never touches a device and runs no thread.
+by itself, the keeper starts the next life, which first sees to what the dead one held (`heir`). What lives need is
+imported once, by the keeper, so that those after the first start in a moment: torch before the first, what workloads
+import after it. The keeper never touches a device and runs no thread.
 
-If the keeper is killed, its child dies with it, and the next keeper on the node finds what they left (`wills`). Only
-quick modules are imported before the first fork.
+If the keeper is killed, its child dies with it, and the next keeper on the node finds what they left (`wills`).
 """
 
 import ctypes
@@ -54,18 +53,17 @@ class _Child:
 
 @dataclass(slots=True)
 class Keeper:
-    """Starts lives until one leaves for good. `prepare` imports what lives need, once, before the second; `wills` is
-    where their wills lie.
+    """Starts lives until one leaves for good. `prepare`, told how many there were, imports what the next ones need: it
+    is called before the first and the second. `wills` is where their wills lie.
     """
 
     live: Live
-    prepare: Callable[[], None]
+    prepare: Callable[[int], None]
     wills: Wills = field(default_factory=Wills)
     _estate: list[Dead] = field(default_factory=list)
     _lives: int = 0
     _facts: Mapping[str, Any] = field(default_factory=dict)
     """What the last life that said anything said of itself."""
-    _prepared: bool = False
     _in_vain: list[Death] = field(default_factory=list)
     """Deaths since something was settled."""
     _leave_by: float | None = None
@@ -74,6 +72,7 @@ class Keeper:
     def run(self) -> int:
         """Keep a worker until it leaves. Returns its exit code."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        self._prepare()
         for will in self.wills.left():
             self._inherit(Dead(will=will, death=_abandoned()))
         child = self._begin()
@@ -155,9 +154,8 @@ class Keeper:
         return len(self._in_vain) >= DEATHS or lost >= DEVICES
 
     def _prepare(self) -> None:
-        if not self._prepared:
-            self._prepared = True
-            self.prepare()
+        if self._lives < 2:
+            self.prepare(self._lives)
             if threads() > 1:
                 log.warning("The keeper runs threads, which its next lives will lack.", extra={"action": "threads"})
 

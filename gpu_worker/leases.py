@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from dropscore.cloud.ports import Clock, MessageQueue, QueueMessage
 from dropscore.contracts.errors import DropscoreError, LeaseLostError
-from gpu_worker.will import Will
+from gpu_worker.will import LeftPiece, Will
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +80,12 @@ class Lease:
             self._since, self._lease_s = now, wanted_s
         if shorter and self.sooner is not None:
             self.sooner()
+
+    def narrow(self, piece: LeftPiece) -> None:
+        """Note that this piece of a divided shard is scored under it now."""
+        with self._lock:
+            self.note.narrowed(piece)
+            self.note.extended(self.message.receipt, self._since, self._lease_s)
 
     def confirm(self) -> None:
         """Make sure that the message is ours right now, asking storage only if the lease has run out.

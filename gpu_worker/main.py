@@ -3,9 +3,10 @@
 Settings come from the environment (`WorkerSettings`); exit codes are `Exit`. Logs are JSON lines on stderr, and what
 concerns a run is stored in `logs/<run_id>/<worker>.log`. Who starts it, and another one after it, is the `keeper`.
 
-Nothing here imports torch at once: the first messages are leased while it is imported in the background.
+Nothing here imports torch at once: where the keeper has not, the first messages are leased while it is imported.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -40,8 +41,9 @@ from gpu_worker.heir import Heir
 from gpu_worker.lives import Life
 from gpu_worker.run_logs import RunLogs
 from gpu_worker.runs import FindWorkload
+from gpu_worker.sides import Desk, Scoring
 from gpu_worker.will import Will
-from gpu_worker.worker import Desk, Scoring, Worker
+from gpu_worker.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -74,12 +76,17 @@ def prepare_process() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
-def prepare_for_others() -> None:
-    """Import in the keeper what its next lives need, so that they start in a moment. Touches no device."""
+def import_for_lives(lives: int) -> None:
+    """Import in the keeper what its lives need, there having been so many: torch before the first, which imports what
+    its own runs need by itself; for those after it what any workload needs. Touches no device.
+    """
     prepare_process()
-    import_module("gpu_worker.compose")
-    for definition in BUILT_IN:
-        resolve(definition.scoring)
+    if lives == 0:
+        import_module("gpu_worker.compose")
+    else:
+        for definition in BUILT_IN:
+            resolve(definition.scoring)
+    gc.freeze()
 
 
 def run_worker(

@@ -4,7 +4,7 @@ It is given up in this order:
 
 1. the split: into which pieces it is divided; who writes it first decides for all;
 2. the guilty items, if they are known, go into quarantine and get their failed verdict;
-3. each piece without a verdict gets a message;
+3. each piece without a verdict is scored, under the lease of what was divided (`families`) or by a message of its own;
 4. the message of what was divided is deleted (by whoever calls).
 
 Whoever writes the last verdict of a split's pieces writes the verdict of what was divided, and so on up to the
@@ -16,14 +16,13 @@ again (`merge`). Every method raises what storage does.
 import logging
 from collections.abc import Sequence
 
-from dropscore.cloud.ports import BlobStore, Clock, MessageQueue
+from dropscore.cloud.ports import BlobStore, Clock
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode, encode_bytes
 from dropscore.contracts.errors import NotFoundError
 from dropscore.contracts.failures import Failure
 from dropscore.contracts.glance import glance_metadata
 from dropscore.contracts.layout import BlobPath
-from dropscore.contracts.names import QueueName
 from dropscore.contracts.plan import Piece, ShardMessage
 from dropscore.contracts.quarantine import Attempt, Quarantined, Split
 from dropscore.contracts.verdict import Outcome, Verdict
@@ -41,10 +40,9 @@ KEPT = 256
 class Pieces:
     """The records of divided shards. Thread-safe."""
 
-    def __init__(self, blobs: BlobStore, queue: MessageQueue, clock: Clock) -> None:
+    def __init__(self, blobs: BlobStore, clock: Clock) -> None:
         self.attempts = Attempts(blobs, clock)
         self._blobs = blobs
-        self._queue = queue
         self._clock = clock
         self._splits = Kept[BlobPath, Split](KEPT)
         self._verdicts = Kept[BlobPath, Verdict](KEPT)
@@ -53,22 +51,21 @@ class Pieces:
 
     def give_up(
         self, tried: Tried, failure: Failure, pieces: Sequence[Piece], *, known: Sequence[Attempt] = ()
-    ) -> None:
+    ) -> list[ShardMessage]:
         """Settle what failed for good: divide it into these pieces (see `division.pieces_for`), or with none put it
-        into quarantine as a whole. `known` are all attempts that concern it.
+        into quarantine as a whole, which is then to be merged. `known` are all attempts that concern it. Returns the
+        messages of the pieces that are to be scored.
         """
         if not pieces:
             self.quarantine(tried, tried.message.range, failure, known)
-            self.merge(tried.message)
-            return
+            return []
         split, ours = self.split(tried, failure, pieces)
         guilty = guilty_in(tried.message.range, failure)
         if guilty in split.pieces:
             self.quarantine(tried, guilty, failure, known)
         if ours:
-            self._send(tried.queue, split, tried.message, [piece for piece in pieces if piece != guilty], known)
-        else:
-            self._go_on(tried.queue, tried.message, split)
+            return _messages(split, tried.message, [piece for piece in pieces if piece != guilty], known)
+        return self._go_on(tried.message, split)
 
     def split(self, tried: Tried, failure: Failure, pieces: Sequence[Piece]) -> tuple[Split, bool]:
         """Write down a division. Returns the one that stands, that of whoever was first, and whether it is ours."""
@@ -145,44 +142,27 @@ class Pieces:
 
     def divided(self, message: ShardMessage) -> bool:
         """Whether a shard or piece was divided."""
-        path = layout.split(message.run_id, message.shard.shard_id, message.range)
-        return self._blobs.head(path) is not None
+        return self._division(message) is not None
 
-    def resume(self, queue: QueueName, message: ShardMessage) -> bool:
-        """Go on with a division that was begun; False when there is none."""
-        try:
-            data = self._blobs.get(layout.split(message.run_id, message.shard.shard_id, message.range)).data
-        except NotFoundError:
-            return False
-        self._go_on(queue, message, decode(Split, data))
-        return True
+    def resume(self, message: ShardMessage) -> list[ShardMessage]:
+        """Go on with a division that was begun: the messages of the pieces that have no verdict."""
+        split = self._division(message)
+        return [] if split is None else self._go_on(message, split)
 
     # --- inside
 
-    def _go_on(self, queue: QueueName, message: ShardMessage, split: Split) -> None:
-        """Send messages for the pieces that have no verdict; with none left, write the sum."""
+    def _division(self, message: ShardMessage) -> Split | None:
+        try:
+            return self._split(layout.split(message.run_id, message.shard.shard_id, message.range))
+        except NotFoundError:
+            return None
+
+    def _go_on(self, message: ShardMessage, split: Split) -> list[ShardMessage]:
+        """The messages of the pieces that have no verdict; with none left, the sum is written."""
         missing = [piece for piece in split.pieces if not self.settled(message.model_copy(update={"piece": piece}))]
-        self._send(queue, split, message, missing)
         if not missing:
             self.merge(message.model_copy(update={"piece": split.pieces[0], "cut_from": split.range}))
-
-    def _send(
-        self,
-        queue: QueueName,
-        split: Split,
-        message: ShardMessage,
-        pieces: Sequence[Piece],
-        known: Sequence[Attempt] | None = None,
-    ) -> None:
-        """Send messages for pieces of what was divided. `known` are all attempts that concern it, if they are known."""
-        for piece in pieces:
-            about = {
-                "piece": piece,
-                "cut_from": split.range,
-                "suspected": known is None or any(concerns(one, piece) for one in known),
-                "generation": message.generation + 1,
-            }
-            self._queue.send(queue, encode_bytes(message.model_copy(update=about)))
+        return _messages(split, message, missing)
 
     def _split_above(self, message: ShardMessage) -> Split | None:
         """The split that this piece came from; where that is not said, of all that hold it the narrowest."""
@@ -221,6 +201,23 @@ class Pieces:
     def _has_failed(self, message: ShardMessage) -> bool:
         standing = decode(Verdict, self._blobs.get(verdict_path(message)).data)
         return standing.outcome is Outcome.FAILED
+
+
+def _messages(
+    split: Split, message: ShardMessage, pieces: Sequence[Piece], known: Sequence[Attempt] | None = None
+) -> list[ShardMessage]:
+    """Messages for pieces of what was divided. `known` are all attempts that concern it, if they are known."""
+    return [
+        message.model_copy(
+            update={
+                "piece": piece,
+                "cut_from": split.range,
+                "suspected": known is None or any(concerns(one, piece) for one in known),
+                "generation": message.generation + 1,
+            }
+        )
+        for piece in pieces
+    ]
 
 
 def verdict_path(message: ShardMessage) -> BlobPath:

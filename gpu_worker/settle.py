@@ -1,10 +1,10 @@
 """What becomes of a shard when all its stages have ended: a verdict, another try, or nothing."""
 
 import logging
-import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from functools import partial
 
 from dropscore.cloud.ports import Clock, MessageQueue
 from dropscore.contracts.codec import encode_bytes
@@ -12,80 +12,26 @@ from dropscore.contracts.errors import DropscoreError
 from dropscore.contracts.failures import CODES, Code, Failure, FailureClass, failure
 from dropscore.contracts.messages import poison_record
 from dropscore.contracts.names import POISON_QUEUES
-from dropscore.contracts.plan import Piece
+from dropscore.contracts.plan import Piece, ShardMessage
 from dropscore.contracts.request import RunPolicy
 from gpu_worker.causes import cause_of
 from gpu_worker.division import pieces_for
+from gpu_worker.families import MOST_DELIVERIES, Family, Member, members
 from gpu_worker.job import Job, Stop, StoppedError
 from gpu_worker.leases import Lease
 from gpu_worker.pieces import Pieces
+from gpu_worker.steps import BACKOFF_S, COUNTED, Next, backoff_s, next_step
 from gpu_worker.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
 
-BACKOFF_S = 1.0
-"""First wait before a shard comes back that storage had no answer for."""
-BACKOFF_MOST_S = 60.0
 UNSETTLED_PAUSE_S = 10.0
 """Wait before a shard comes back whose result storage refused: it would be refused at once."""
-JITTER = 0.25
-"""Largest share that is taken off a wait, so that what failed together does not come back together."""
-
-
 DIVIDED_AFTER = 2
 """Tries of a shard that failed at the same items each time: more would do its other items over for nothing. The items
 themselves are tried as often as the policy says.
 """
 TOO_SLOW = "its lease ran out while it was worked on: this machine or storage was too slow"
-COUNTED = frozenset({FailureClass.BAD_INPUT, FailureClass.OUT_OF_MEMORY, FailureClass.BUG})
-"""Classes whose failures say something about the items. The others are nobody's fault here."""
-
-
-class Next(StrEnum):
-    """What to do about a failure."""
-
-    GIVE_UP = "give_up"
-    """It failed for good: divide it, or put it into quarantine."""
-    RETRY = "retry"
-    """Give it back, to be tried again after a pause."""
-    REQUEUE = "requeue"
-    """Send it anew, so that this try does not count: the shard did nothing wrong."""
-    POISON = "poison"
-    """It is no shard of ours."""
-    DROP = "drop"
-    """Nobody wants it any more."""
-    LEAVE = "leave"
-    """Give it back at once; this worker must go."""
-
-
-BY_CODE = {
-    Code.MESSAGE_MALFORMED: Next.POISON,
-    Code.SHARD_POISON: Next.GIVE_UP,
-    Code.ITEM_DEADLINE: Next.GIVE_UP,
-}
-"""What follows from the code alone, whatever its class."""
-
-
-def next_step(failure: Failure, *, tries: int, attempts: int) -> Next:
-    """What a failure means for the shard, whose items were tried `tries` times of `attempts`, this one included."""
-    if failure.code in BY_CODE:
-        return BY_CODE[failure.code]
-    match failure.failure_class:
-        case FailureClass.CANCELLED:
-            return Next.DROP
-        case FailureClass.BAD_INPUT:
-            return Next.GIVE_UP
-        case FailureClass.TRANSIENT:
-            return Next.REQUEUE
-        case FailureClass.DEVICE_LOST:
-            return Next.LEAVE
-        case FailureClass.OUT_OF_MEMORY | FailureClass.BUG:
-            return Next.GIVE_UP if tries >= attempts else Next.RETRY
-
-
-def backoff_s(first_s: float, earlier: int) -> float:
-    """The wait before a shard is tried again that was tried `earlier` times before: doubled each time, jittered."""
-    return min(BACKOFF_MOST_S, first_s * 2.0 ** min(earlier, 10)) * (1 - JITTER * random.random())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,11 +99,10 @@ class Settling:
             case Stop.CANCELLED | Stop.SUSPENDED:
                 self._forget(job)
             case Stop.SETTLED:
-                self._verdicts.insist(job, lambda: self._pieces.merge(job.message))
+                self._verdicts.merge(job)
                 self._forget(job)
             case Stop.DIVIDED:
-                self._verdicts.insist(job, lambda: self._pieces.resume(job.lease.message.queue, job.message))
-                self._forget(job)
+                self._go_on(job, self._verdicts.insist(job, lambda: self._pieces.resume(job.message)))
             case Stop.LEAVING:
                 job.lease.release()
             case Stop.LEASE_LOST:
@@ -181,7 +126,7 @@ class Settling:
                 self._give_up(job, failure, early=tried.times < policy.shard_attempts and tried.again)
                 return Settled(has_verdict=True)
             case Next.RETRY:
-                job.lease.release(delay_s=backoff_s(policy.shard_backoff_s, tried.deliveries - 1))
+                self._again(job, backoff_s(policy.shard_backoff_s, tried.deliveries - 1))
             case Next.REQUEUE:
                 self._requeue(job)
             case Next.POISON:
@@ -238,8 +183,46 @@ class Settling:
             final = _final(failure, asked)
         pieces = pieces_for(asked, final, suspects) if _divisible(job) else ()
         self._verdicts.unless_cancelled(job)
-        self._verdicts.insist(job, lambda: self._pieces.give_up(tried, final, pieces, known=job.attempts))
+        messages = self._verdicts.insist(job, lambda: self._pieces.give_up(tried, final, pieces, known=job.attempts))
+        if not pieces:
+            self._verdicts.merge(job)
+        self._go_on(job, messages)
+
+    def _go_on(self, job: Job, messages: Sequence[ShardMessage]) -> None:
+        """Have the pieces of a shard or piece scored: here, or by whoever gets their messages."""
+        now, pieces = self._clock.monotonic(), members(messages, job.attempts, self._clock.monotonic())
+        if pieces and job.lease.message.dequeue_count <= MOST_DELIVERIES:
+            job.family = job.family or Family(job.lease, now=now)
+            job.family.add(pieces)
+        else:
+            for message in messages:
+                self._verdicts.insist(job, partial(self._queue.send, job.lease.message.queue, encode_bytes(message)))
         self._forget(job)
+
+    def _again(self, job: Job, delay_s: float) -> None:
+        """Have it tried again a little later."""
+        if job.family is None:
+            job.lease.release(delay_s=delay_s)
+        else:
+            due = self._clock.monotonic() + delay_s
+            job.family.add([Member(message=job.message, known=job.attempts, due=due)])
+
+    def hand_on(self, family: Family, pieces: Sequence[Member]) -> None:
+        """Put pieces on the queue. Those for which storage does not allow it wait on."""
+        queue = family.lease.message.queue
+        for number, one in enumerate(pieces):
+            delay_s = max(0.0, one.due - self._clock.monotonic())
+            try:
+                self._queue.send(queue, encode_bytes(one.message), delay_s=delay_s)
+            except DropscoreError as error:
+                log.warning("Pieces stay here for now: %s", error, extra={"action": "hand_on_failed"})
+                time.sleep(BACKOFF_S)
+                family.add(pieces[number:])
+                return
+
+    def forget(self, lease: Lease) -> None:
+        """Delete a message. If that fails, whoever gets it next sees what became of it."""
+        self._quietly(lease.delete)
 
     def _requeue(self, job: Job) -> None:
         """A fresh message, seen after a pause that grows with each; then the old one goes."""
@@ -247,7 +230,7 @@ class Settling:
         pause_s = backoff_s(BACKOFF_S, job.message.generation)
         job.lease.confirm()
         self._queue.send(job.lease.message.queue, encode_bytes(again), delay_s=pause_s)
-        job.lease.delete()
+        self._forget(job)
 
     def _put_back(self, job: Job) -> None:
         """Its result could not be written, which is no fault of its items: as a fresh message, or at least later."""
@@ -257,8 +240,9 @@ class Settling:
             self._quietly(lambda: job.lease.release(delay_s=UNSETTLED_PAUSE_S))
 
     def _forget(self, job: Job) -> None:
-        """Delete the message. If that fails, whoever gets it next sees the verdict."""
-        self._quietly(job.lease.delete)
+        """Delete the message, unless it is that of a family: it goes with the last of them."""
+        if job.family is None:
+            self.forget(job.lease)
 
     def _quietly(self, action: Callable[[], object]) -> None:
         try:

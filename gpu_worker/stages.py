@@ -5,7 +5,7 @@ Times are taken where the work is done; waiting for another stage is in none of 
 
 import itertools
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -70,10 +70,17 @@ class Stages:
         numbers, most = itertools.count(), self._batch_size(job, model, first)
         everything = itertools.chain((first,), items)
         del first
-        for batch_items in batches(everything, most):
+        for batch_items in batches(everything, most, job.apart):
+            self._let_pass(job, batch_items[0].index, batch_items[-1].index)
             self.board.put(job, self._batch(job, next(numbers), batch_items))
+            job.sourced += 1
             del batch_items  # large, here and below: not to be kept while the next is decoded
         self.board.sourced(job, next(numbers))
+
+    def _let_pass(self, job: Job, *items: int) -> None:
+        """Before work on items that are to be apart, and after it, wait for all that went before."""
+        if not job.apart.isdisjoint(items):
+            self.board.await_sunk(job, job.sourced)
 
     def _items(self, job: Job, context: RunContext) -> Iterator[Item]:
         """The shard's items, each timed. Raises `FailedError` when there are more or fewer than planned."""
@@ -96,6 +103,7 @@ class Stages:
 
     def _next(self, job: Job, source: Iterator[Item], meter: FetchMeter, coming: int) -> Item | None:
         job.check()
+        self._let_pass(job, coming - 1, coming)
         started, waited_s = self.clock.monotonic(), meter.wait_s
         with job.working("decoding", started, (coming,)):
             item = next(source, None)
@@ -252,16 +260,16 @@ class Stages:
             self.board.stop(job, Stop.FAILED, error)
 
 
-def batches(items: Iterator[Item], most: int) -> Iterator[list[Item]]:
-    """Consecutive items, `most` together and never across one that is fresh."""
+def batches(items: Iterator[Item], most: int, apart: Collection[int] = ()) -> Iterator[list[Item]]:
+    """Consecutive items, `most` together and never across one that is fresh; those `apart` each alone."""
     batch: list[Item] = []
     for item in items:
-        if batch and item.fresh:
+        if batch and (item.fresh or item.index in apart):
             yield batch
             batch = []
         batch.append(item)
-        del item
-        if len(batch) == most:
+        if len(batch) == most or item.index in apart:
+            del item
             yield batch
             batch = []
     if batch:

@@ -63,8 +63,13 @@ class Verdicts:
         except StoppedError:
             self._take_back(job, path)
             raise
-        self.insist(job, lambda: self._pieces.merge(job.message))
+        self.merge(job)
         return self._clock.monotonic() - started
+
+    def merge(self, job: Job) -> None:
+        """A piece has its verdict: look whether it was the last, unless another will that waits here."""
+        if job.family is None or not job.family.awaits_sibling(job.message):
+            self.insist(job, lambda: self._pieces.merge(job.message))
 
     def _commit(self, job: Job, path: BlobPath, digest: str, *, upload_s: float) -> None:
         """Write the verdict that names the part at `path`. Another's verdict may stand already."""
@@ -92,7 +97,7 @@ class Verdicts:
         return Tried(
             queue=leased.queue,
             message_id=leased.message_id,
-            delivery=leased.dequeue_count,
+            delivery=job.deliveries,
             message=job.message,
             worker=self._facts(job),
             started_at=job.started_on,
@@ -158,7 +163,7 @@ class Verdicts:
             shard_id=job.shard_id,
             outcome=Outcome.DONE,
             items_done=len(job.items),
-            attempt=job.lease.message.dequeue_count,
+            attempt=job.deliveries,
             model_digest=self._model_digest(job),
             worker=self._facts(job),
             started_at=job.started_on,

@@ -22,12 +22,12 @@ BODY_BYTES: Final = 2048
 
 _COUNT = struct.Struct("<Q")
 _LEASE = struct.Struct("<IIHHH")  # serial, deliveries, lengths of queue and message id, whether the body is kept
-_RECEIPT = struct.Struct("<Idd")  # serial of the lease, since, lease_s
+_RECEIPT = struct.Struct("<IddQQII")  # serial of the lease, since, lease_s; then as `LeftPiece`, items 0 for none
 _WORK = struct.Struct("<IQId")  # serial of the lease, first item, items, since
 
 _FACTS_SIZE = 2048
 _LEASE_SIZE = 12 + _LEASE.size + 192 + BODY_BYTES
-_RECEIPT_SIZE = 640
+_RECEIPT_SIZE = 704
 _WORK_SIZE = 12 + _WORK.size + 40
 _LEASES_AT = _COUNT.size + _FACTS_SIZE
 _RECEIPTS_AT = _LEASES_AT + LEASES * _LEASE_SIZE
@@ -60,6 +60,18 @@ class LeftWork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftPiece:
+    """The piece of a divided shard that was being scored under the shard's lease; its numbers are those of
+    `ShardMessage`, and `deliveries` counts its own tries.
+    """
+
+    first_item: int
+    items: int
+    generation: int
+    deliveries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeftLease:
     """A lease that the process held when it ended, as `QueueMessage` and `Lease` describe it."""
 
@@ -74,6 +86,10 @@ class LeftLease:
     lease_s: float
     state: State
     work: tuple[LeftWork, ...]
+    piece: LeftPiece | None = None
+
+
+NO_PIECE: Final = LeftPiece(first_item=0, items=0, generation=0, deliveries=0)
 
 
 class Note:
@@ -87,12 +103,21 @@ class Note:
         self._serial = serial
         self._slot = slot
         self._receipt = None if slot is None else will.receipt(slot)
+        self._piece = NO_PIECE
 
     def extended(self, receipt: str, since: float, lease_s: float) -> None:
         """The lease has another receipt, and lasts `lease_s` from `since` (monotonic) on."""
-        data = _RECEIPT.pack(self._serial, since, lease_s) + receipt.encode()
+        piece = self._piece
+        data = _RECEIPT.pack(
+            self._serial, since, lease_s, piece.first_item, piece.items, piece.generation, piece.deliveries
+        )
+        data += receipt.encode()
         if self._receipt is not None and len(data) <= self._receipt.room:
             self._receipt.write(data)
+
+    def narrowed(self, piece: LeftPiece) -> None:
+        """From the next `extended` on it says that this piece of what was leased is scored."""
+        self._piece = piece
 
     def started(self) -> None:
         """Stages begin to work on it."""
@@ -197,7 +222,8 @@ class Will:
         receipt = self.receipt(slot).read()
         if len(receipt) < _RECEIPT.size or _RECEIPT.unpack_from(receipt)[0] != serial:
             return None
-        _, since, lease_s = _RECEIPT.unpack_from(receipt)
+        _, since, lease_s, first_item, items, generation, own = _RECEIPT.unpack_from(receipt)
+        piece = LeftPiece(first_item=first_item, items=items, generation=generation, deliveries=own)
         text = data[_LEASE.size :]
         return LeftLease(
             slot=slot,
@@ -210,6 +236,7 @@ class Will:
             lease_s=lease_s,
             state=State(state),
             work=tuple(work for of, work in works if of == serial),
+            piece=piece if items else None,
         )
 
     def _left_works(self) -> list[tuple[int, LeftWork]]:

@@ -4,31 +4,20 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
-from dropscore.cloud.ports import BlobStore, Clock, MessageQueue
 from dropscore.contracts.errors import ContractError, DropscoreError
 from dropscore.contracts.messages import read_shard
+from dropscore.contracts.plan import ShardMessage
 from gpu_worker.board import Board
 from gpu_worker.caretaker import Caretaker, Watch
 from gpu_worker.exits import Exit
+from gpu_worker.families import Families, Family, Member
 from gpu_worker.job import Job, Stop
-from gpu_worker.junk import Junk
 from gpu_worker.junk import Pace as JunkPace
-from gpu_worker.lanes import Lanes, Wanted
-from gpu_worker.leases import Heartbeat, Lease
-from gpu_worker.nudges import Nudges
-from gpu_worker.pace import Pace
-from gpu_worker.run_logs import RunLogs
-from gpu_worker.runs import CancelMarks
-from gpu_worker.settle import Settling
-from gpu_worker.signs import Signs
-from gpu_worker.will import Will
-
-if TYPE_CHECKING:  # both import torch, which comes later
-    from gpu_worker.loading import Models
-    from gpu_worker.stages import Stages
+from gpu_worker.lanes import Wanted
+from gpu_worker.leases import Lease
+from gpu_worker.sides import Desk, Scoring
 
 log = logging.getLogger(__name__)
 
@@ -41,45 +30,6 @@ MOST_SETTLING = 8
 GRACE_S = 5.0
 """Longest time a leaving worker takes for what is nearly done."""
 PUBLISHERS = 3
-SHAKY_LEASE_S = 5.0
-"""Lease after a death, until something is settled: messages on their way to a process that dies are seen by nobody
-until their lease has run out.
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scoring:
-    """The worker's device side, made once torch is imported and the device is known."""
-
-    board: Board
-    stages: "Stages"
-    models: "Models"
-    settling: Settling
-    pace: Pace
-    lanes: int
-    signs: Signs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """The worker's storage side, ready at once."""
-
-    blobs: BlobStore
-    queue: MessageQueue
-    clock: Clock
-    lanes: Lanes
-    junk: Junk
-    heartbeat: Heartbeat
-    nudges: Nudges
-    marks: CancelMarks
-    logs: RunLogs
-    will: Will
-    shaky: bool
-    """Whether a life of this worker has just ended in the middle of its work."""
-
-    def lease_for(self, lease_s: float) -> float:
-        """The lease to ask for, for messages of runs that want `lease_s`."""
-        return min(lease_s, SHAKY_LEASE_S) if self.shaky and not self.will.settled else lease_s
 
 
 class Worker:
@@ -103,6 +53,9 @@ class Worker:
         self._worked_at = desk.clock.monotonic()
         self._resting = False
         self._caretaker = Caretaker(self._look_after)
+        self._families = Families(
+            desk.clock, begin=self._begin_piece, hand_on=self._hand_on, let_go=self._let_go, drop=self._drop
+        )
 
     def leave(self, why: Exit) -> None:
         """Stop leasing, finish what is nearly done, give the rest back. The first reason is the exit code."""
@@ -139,8 +92,14 @@ class Worker:
 
     # --- one round
 
+    @property
+    def _ready(self) -> Scoring:
+        assert self._scoring is not None
+        return self._scoring
+
     def _step(self) -> None:
         assert self._scoring is not None
+        self._families.look()
         while self._room() and (lease := self._desk.lanes.next()) is not None:
             self._start(self._scoring, lease)
         busy = self._busy()
@@ -172,7 +131,7 @@ class Worker:
 
     def _at_work(self) -> bool:
         assert self._scoring is not None
-        return bool(len(self._desk.lanes) or self._settling or self._scoring.board.jobs())
+        return bool(len(self._desk.lanes) or self._settling or len(self._families) or self._scoring.board.jobs())
 
     def _rest(self) -> None:
         """Nothing is left here: keep the logs, and leave when it has been so for long."""
@@ -205,12 +164,36 @@ class Worker:
         except ContractError as error:
             self._put_aside(scoring, lease, str(error))
             return
+        self._begin(lease, message)
+
+    def _begin(self, lease: Lease, message: ShardMessage, **more: Any) -> None:
         clock = self._desk.clock
-        job = Job(lease=lease, message=message, started_at=clock.monotonic(), started_on=clock.now())
+        job = Job(lease=lease, message=message, started_at=clock.monotonic(), started_on=clock.now(), **more)
         self._desk.nudges.leased(job.run_id)
-        scoring.board.add(job)
-        self._stage_threads.submit(scoring.stages.source, job)
-        self._stage_threads.submit(scoring.stages.sink, job)
+        self._ready.board.add(job)
+        self._stage_threads.submit(self._ready.stages.source, job)
+        self._stage_threads.submit(self._ready.stages.sink, job)
+
+    def _begin_piece(self, family: Family, member: Member) -> None:
+        family.lease.narrow(member.note)
+        self._begin(
+            family.lease, member.message, family=family, attempts=member.known, own_deliveries=member.deliveries
+        )
+
+    def _let_go(self, lease: Lease) -> None:
+        self._ready.settling.forget(lease)
+
+    def _drop(self, lease: Lease) -> None:
+        self._desk.heartbeat.forget(lease)
+        self._publishers.submit(self._give_back, lease)
+
+    def _hand_on(self, family: Family, members: list[Member]) -> None:
+        def send() -> None:
+            self._ready.settling.hand_on(family, members)
+            self._settled(family.lease, family)
+
+        self._count_settling(1)
+        self._publishers.submit(send)
 
     def _put_aside(self, scoring: Scoring, lease: Lease, reason: str) -> None:
         def move() -> None:
@@ -245,12 +228,14 @@ class Worker:
             if job.model is not None:
                 self._scoring.models.release(job.model)
         finally:
-            self._settled(job.lease)
+            self._settled(job.lease, job.family)
 
-    def _settled(self, lease: Lease) -> None:
-        self._desk.heartbeat.forget(lease)
+    def _settled(self, lease: Lease, family: Family | None = None) -> None:
+        if family is None or self._families.over(family, leaving=self._leaving is not None):
+            self._desk.heartbeat.forget(lease)
         self._count_settling(-1)
         self._wake.set()
+        self._ready.board.wake()
 
     def _count_settling(self, change: int) -> None:
         with self._guard:
@@ -270,7 +255,7 @@ class Worker:
 
     def _wind_down(self) -> None:
         """Give every lease back at once, but for shards that are nearly done; wait for those a little."""
-        for lease in self._desk.lanes.drain():
+        for lease in (*self._desk.lanes.drain(), *self._families.resting()):
             self._publishers.submit(self._give_back, lease)
         if self._scoring is not None:
             self._scoring.board.close()

@@ -45,7 +45,8 @@ from gpu_worker.compose import compose_scoring
 from gpu_worker.desk import compose_desk
 from gpu_worker.exits import Exit
 from gpu_worker.run_logs import RunLogs
-from gpu_worker.worker import Scoring, Worker
+from gpu_worker.sides import Scoring
+from gpu_worker.worker import Worker
 
 SHARDS, SHARD_ITEMS = 10, 30
 FULL_WIDTH = 32

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -33,6 +33,7 @@ from dropscore.contracts.request import RunPolicy
 LIMIT_S = 1800.0
 MOST_TIMES = 2.0
 """How much longer the disturbed run may take."""
+HARMS = ("raises", "kills", "events", "evictions", "storage")
 MOST_EVENTS = 300
 """In any history of an orchestration."""
 
@@ -62,15 +63,7 @@ def main() -> int:
         lease_s=arguments.lease_s,
         stall_s=RunPolicy().stall_s,
     )
-    bad = {Kind.RAISES: shape.items // 100, Kind.KILLS: shape.items // 1000}
-    storm = Schedule(
-        kind="large",
-        seed=arguments.seed,
-        shape=replace(shape, bad=bad),
-        strikes=tuple(_evictions(shape)),
-        copies=50,
-        weather=f"seed={arguments.seed},rate=0.02",
-    )
+    storm = storm_of(shape, arguments.seed, arguments.harms or HARMS)
     calm = Schedule(kind="calm", seed=arguments.seed, shape=shape)
     quiet = measured(calm)
     tell(quiet)
@@ -81,6 +74,19 @@ def main() -> int:
     for line in wrong:
         print(f"WRONG: {line}")
     return 1 if wrong else 0
+
+
+def storm_of(shape: Shape, seed: int, harms: Collection[str]) -> Schedule:
+    """The disturbed run, with all harms or some of them."""
+    bad = {"raises": (Kind.RAISES, 100), "kills": (Kind.KILLS, 1000)}
+    return Schedule(
+        kind="large",
+        seed=seed,
+        shape=replace(shape, bad={kind: shape.items // each for harm, (kind, each) in bad.items() if harm in harms}),
+        strikes=tuple(_evictions(shape)) if "evictions" in harms else (),
+        copies=50 if "events" in harms else 1,
+        weather=f"seed={seed},rate=0.02" if "storage" in harms else CALM,
+    )
 
 
 def measured(schedule: Schedule) -> Measured:
@@ -201,6 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--item-ms", type=float, default=4.0)
     parser.add_argument("--lease-s", type=float, default=10.0, help="shorter ones run out on a busy machine")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--harms", nargs="*", choices=HARMS, help="only these, to see what each of them costs")
     return parser
 
 

@@ -14,7 +14,7 @@ from dropscore.contracts.glance import glance_of
 from dropscore.contracts.measured import ExecutionProfile, Timings
 from dropscore.contracts.names import ContainerName, Lane, QueueName
 from dropscore.contracts.verdict import Outcome
-from gpu_worker.worker import Exit
+from gpu_worker.exits import Exit
 
 Start = Callable[..., RunningWorker]
 Wait = Callable[..., None]

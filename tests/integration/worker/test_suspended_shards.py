@@ -9,7 +9,7 @@ from world import RunningWorker, Runs, item, scored
 from dropscore.cloud.memory import MemoryCloud
 from dropscore.contracts import layout
 from dropscore.contracts.names import QueueName
-from gpu_worker.worker import Exit
+from gpu_worker.exits import Exit
 
 Start = Callable[..., RunningWorker]
 Wait = Callable[..., None]

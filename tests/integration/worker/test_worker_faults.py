@@ -18,8 +18,8 @@ from dropscore.contracts.quarantine import Attempt, PoisonedMessage
 from dropscore.contracts.request import RunPolicy, RunRecord, RunSource
 from dropscore.contracts.run import RunStatus, pending
 from dropscore.contracts.verdict import Outcome
+from gpu_worker.exits import Exit
 from gpu_worker.job import Stop, StoppedError
-from gpu_worker.worker import Exit
 
 Start = Callable[..., RunningWorker]
 Wait = Callable[..., None]

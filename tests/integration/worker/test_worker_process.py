@@ -46,6 +46,7 @@ def test_a_killed_workers_shard_is_finished_by_another_with_the_same_bytes(
     first = start("w1")
     wait_until((tmp_path / "let-go.held").exists, within_s=60)
     first.keeper.kill()
+    first.keeper.wait(20)  # the kernel kills its child with it
     (tmp_path / "let-go").touch()
     start("w2")
 

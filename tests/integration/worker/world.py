@@ -22,8 +22,10 @@ from dropscore.contracts.verdict import Verdict
 from dropscore.workloads.base import WorkloadDefinition
 from gpu_worker.compose import compose_scoring
 from gpu_worker.desk import compose_desk
+from gpu_worker.exits import Exit
 from gpu_worker.run_logs import RunLogs
-from gpu_worker.worker import Exit, Scoring, Worker
+from gpu_worker.sides import Scoring
+from gpu_worker.worker import Worker
 
 
 def item(first: int, rest: int = 7) -> bytes:

@@ -24,8 +24,8 @@ PROGRAM = """
     def say(*words):
         os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 
-    def prepare():
-        say("prepares")
+    def prepare(lives):
+        say("prepares", lives)
 
     def live(life):
         {live}
@@ -59,7 +59,7 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.parametrize("code", [Exit.IDLE, Exit.SETTINGS, Exit.NO_DEVICE, Exit.TERMINATED])
 def test_a_worker_that_leaves_for_good_ends_the_keeper_with_its_code(code):
-    assert kept(f"say(life.number); return {int(code)}") == (code, ["1"])
+    assert kept(f"say(life.number); return {int(code)}") == (code, ["prepares 0", "1"])
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_another_life_follows_a_death_and_is_told_how_and_what_was_left(act, tol
         say(*[left.message_id for left in dead.will.left()], life.before["worker"]["worker"], life.number)
         return 0
     """)
-    assert (code, said) == (0, ["prepares", told, "left w1 2"])
+    assert (code, said) == (0, ["prepares 0", "prepares 1", told, "left w1 2"])
 
 
 def test_what_the_next_life_could_not_see_to_either_is_left_to_the_one_after():
@@ -96,7 +96,7 @@ def test_what_the_next_life_could_not_see_to_either_is_left_to_the_one_after():
         hold(life, f"of-{life.number}")
         ctypes.string_at(0)
     """)
-    assert (code, said) == (0, ["prepares", "of-1", "of-1", "of-2"])
+    assert (code, said) == (0, ["prepares 0", "prepares 1", "of-1", "of-1", "of-2"])
 
 
 def test_what_was_seen_to_is_left_to_nobody():
@@ -111,7 +111,7 @@ def test_what_was_seen_to_is_left_to_nobody():
             hold(life)
         ctypes.string_at(0)
     """)
-    assert said == ["0", "prepares", "1", "0"]
+    assert said == ["prepares 0", "0", "prepares 1", "1", "0"]
 
 
 def test_a_worker_that_dies_again_and_again_in_vain_leaves_and_gives_back_what_it_held():
@@ -123,7 +123,7 @@ def test_a_worker_that_dies_again_and_again_in_vain_leaves_and_gives_back_what_i
         ctypes.string_at(0)
     """)
     assert code == Exit.CRASHING
-    assert said == ["prepares", "last 10"]
+    assert said == ["prepares 0", "prepares 1", "last 10"]
 
 
 def test_a_worker_that_settles_something_in_each_life_may_die_as_often_as_it_likes():
@@ -139,7 +139,7 @@ def test_a_worker_that_settles_something_in_each_life_may_die_as_often_as_it_lik
 @pytest.mark.fault(18)
 def test_a_worker_that_loses_its_device_twice_in_vain_leaves():
     code, said = kept(f"say(life.number); return {int(Exit.DEVICE_LOST)}")
-    assert (code, said) == (Exit.DEVICE_LOST, ["1", "prepares", "2"])
+    assert (code, said) == (Exit.DEVICE_LOST, ["prepares 0", "1", "prepares 1", "2"])
 
 
 def test_pauses_between_lives_begin_late_and_grow_to_a_bound():
@@ -149,6 +149,7 @@ def test_pauses_between_lives_begin_late_and_grow_to_a_bound():
 def test_the_worker_dies_with_its_keeper(wait_until: Callable[..., None]):
     with begin("say(os.getpid()); time.sleep(60)") as keeper:
         assert keeper.stdout is not None
+        keeper.stdout.readline()
         child = int(keeper.stdout.readline())
         keeper.kill()
         wait_until(lambda: not alive(child))
@@ -159,7 +160,7 @@ def test_the_worker_dies_with_its_keeper(wait_until: Callable[..., None]):
 def test_a_signal_is_handed_on_and_the_exit_code_comes_back(number):
     with begin("say(1); signal.sigwait({signal.SIGTERM}); return 143") as keeper:
         assert keeper.stdout is not None
-        keeper.stdout.readline()
+        assert [keeper.stdout.readline(), keeper.stdout.readline()] == ["prepares 0\n", "1\n"]
         keeper.send_signal(number)
         assert keeper.wait(20) == Exit.TERMINATED
 
@@ -175,7 +176,7 @@ def test_one_that_does_not_leave_is_ended_after_a_while_and_what_it_held_given_b
     """) as keeper:
         assert keeper.wait(30) == 128 + signal.SIGKILL
         assert keeper.stdout is not None
-        assert keeper.stdout.read() == "last told\n"
+        assert keeper.stdout.read().splitlines()[-1] == "last told"
 
 
 @pytest.mark.fault(60)
@@ -188,7 +189,7 @@ def test_one_that_takes_more_memory_than_it_may_is_ended():
         say(life.estate[0].death.cause if life.estate else "nothing was held")
         return 0
     """)
-    assert (code, said) == (0, ["prepares", "nothing was held"])
+    assert (code, said) == (0, ["prepares 0", "prepares 1", "nothing was held"])
 
 
 def test_a_life_leaves_no_core_file_and_takes_signals_of_its_own_children():
@@ -197,7 +198,7 @@ def test_a_life_leaves_no_core_file_and_takes_signals_of_its_own_children():
         say(resource.getrlimit(resource.RLIMIT_CORE), signal.SIGCHLD in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
         return 0
     """)
-    assert (code, said) == (0, ["(0, 0) False"])
+    assert (code, said) == (0, ["prepares 0", "(0, 0) False"])
 
 
 def test_the_keeper_starts_without_pydantic_azure_or_torch():
@@ -210,7 +211,8 @@ def test_what_the_keeper_imports_for_its_next_lives_starts_no_thread_and_touches
     code = """
 import gpu_worker.__main__ as entry
 from gpu_worker.keeper import threads
-entry.prepare()
+entry.prepare(0)
+entry.prepare(1)
 import torch
 print(threads(), torch.cuda.is_initialized())
 """

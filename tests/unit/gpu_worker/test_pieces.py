@@ -1,7 +1,7 @@
 """Dividing, quarantine and the sum of the pieces: over storage in memory, stopped after every single step."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,10 +10,10 @@ from dropscore.cloud.memory import ManualClock, MemoryCloud, memory_cloud
 from dropscore.cloud.operations import Operation
 from dropscore.contracts import layout
 from dropscore.contracts.codec import decode, encode_bytes
-from dropscore.contracts.failures import Code, failure
+from dropscore.contracts.failures import Code, Failure, failure
 from dropscore.contracts.names import QueueName
 from dropscore.contracts.plan import Piece, ShardMessage, ShardSpec
-from dropscore.contracts.quarantine import Quarantined, Split
+from dropscore.contracts.quarantine import Attempt, Quarantined, Split
 from dropscore.contracts.verdict import ItemTiming, Outcome, PartRef, Verdict, WorkerFacts
 from gpu_worker.attempts import Attempts, Tried
 from gpu_worker.pieces import Pieces, verdict_path
@@ -81,19 +81,30 @@ class Bench:
 
     def __init__(self) -> None:
         self.cloud: MemoryCloud = memory_cloud(ManualClock())
-        self.pieces = Pieces(self.cloud.blobs, self.cloud.queue, self.cloud.clock)
+        self.pieces = Pieces(self.cloud.blobs, self.cloud.clock)
+        self.to_score = list[ShardMessage]()
+        """Messages of the pieces that are to be scored."""
+
+    def give_up(self, of: Tried, why: Failure, pieces: Sequence[Piece], known: Sequence[Attempt] = ()) -> None:
+        """What a worker does with what failed for good."""
+        self.to_score += self.pieces.give_up(of, why, pieces, known=known)
+        if not pieces:
+            self.pieces.merge(of.message)
+
+    def resume(self, of: ShardMessage) -> list[ShardMessage]:
+        found = self.pieces.resume(of)
+        self.to_score += found
+        return found
 
     def interrupt(self, by: Callable[[Operation], None] | None) -> None:
         self.cloud.blobs.operations.interrupt = self.cloud.queue.operations.interrupt = by
 
     def sent(self) -> list[Piece]:
-        bodies = self.cloud.queue.bodies(LANE)
-        return [decode(ShardMessage, body).range for body in bodies]
+        return [one.range for one in self.to_score]
 
     def message_of(self, of: Piece) -> ShardMessage:
-        """The message that was sent for a piece."""
-        sent = (decode(ShardMessage, body) for body in self.cloud.queue.bodies(LANE))
-        return next(one for one in sent if one.range == of)
+        """The message of a piece that is to be scored."""
+        return next(one for one in self.to_score if one.range == of)
 
     def verdict(self, of: Piece | None = None) -> Verdict | None:
         stored = self.cloud.blobs.stored(verdict_path(message(of)))
@@ -119,10 +130,10 @@ BEFORE, GUILTY, AFTER = piece(100, 7), piece(107, 3), piece(110, 10)
 
 
 def test_the_guilty_items_are_shelved_and_their_neighbours_sent(bench: Bench) -> None:
-    bench.pieces.give_up(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
+    bench.give_up(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
 
     assert bench.sent() == [BEFORE, AFTER]
-    assert [decode(ShardMessage, body).generation for body in bench.cloud.queue.bodies(LANE)] == [1, 1]
+    assert [one.generation for one in bench.to_score] == [1, 1]
     (shelved,) = bench.quarantined()
     assert (shelved.range, shelved.input, shelved.failure.code) == (GUILTY, "film.mp4", Code.INPUT_CORRUPT)
     assert (shelved.failure.item, shelved.failure.last_item, shelved.failure.shard_id) == (107, 109, 42)
@@ -133,7 +144,7 @@ def test_the_guilty_items_are_shelved_and_their_neighbours_sent(bench: Bench) ->
 
 
 def test_the_last_piece_writes_the_verdict_of_the_shard(bench: Bench) -> None:
-    bench.pieces.give_up(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
+    bench.give_up(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
     bench.score(AFTER)
     assert bench.verdict() is None
     bench.score(BEFORE)
@@ -166,9 +177,9 @@ def test_the_last_piece_writes_the_verdict_of_the_shard(bench: Bench) -> None:
 def test_pieces_of_pieces_add_up_to_one_flat_list(bench: Bench) -> None:
     left, right = piece(100, 10), piece(110, 10)
     bug = failure(Code.SHARD_FAILED)
-    bench.pieces.give_up(tried(), bug, (left, right))
-    bench.pieces.give_up(tried(right), bug, (piece(110, 9), piece(119, 1)))
-    bench.pieces.give_up(tried(piece(119, 1)), bug, ())
+    bench.give_up(tried(), bug, (left, right))
+    bench.give_up(tried(right), bug, (piece(110, 9), piece(119, 1)))
+    bench.give_up(tried(piece(119, 1)), bug, ())
     bench.score(left)
     bench.score(piece(110, 9))
 
@@ -186,9 +197,9 @@ def test_the_sum_of_pieces_is_found_by_what_their_messages_say(bench: Bench) -> 
     """No records are listed for it, and those that this worker wrote are not read."""
     left, right, end = piece(100, 10), piece(110, 9), piece(119, 1)
     bug = failure(Code.SHARD_FAILED)
-    bench.pieces.give_up(tried(), bug, (left, piece(110, 10)))
+    bench.give_up(tried(), bug, (left, piece(110, 10)))
     half = bench.message_of(piece(110, 10))
-    bench.pieces.give_up(replace(tried(), message=half), bug, (right, end))
+    bench.give_up(replace(tried(), message=half), bug, (right, end))
     asked = list[str]()
     bench.interrupt(lambda operation: asked.append(operation.kind))
 
@@ -206,20 +217,20 @@ def test_the_sum_of_pieces_is_found_by_what_their_messages_say(bench: Bench) -> 
 
 def test_a_message_says_whether_an_attempt_is_about_its_items(bench: Bench) -> None:
     attempt = bench.pieces.attempts.record(tried(), failure(Code.INTERNAL), at_work=(101, 107))
-    bench.pieces.give_up(tried(), failure(Code.INTERNAL), (BEFORE, GUILTY, AFTER), known=(attempt,))
+    bench.give_up(tried(), failure(Code.INTERNAL), (BEFORE, GUILTY, AFTER), known=(attempt,))
 
     assert [bench.message_of(one).suspected for one in (BEFORE, GUILTY, AFTER)] == [True, True, False]
 
 
 def test_pieces_of_a_division_by_another_are_all_suspected(bench: Bench) -> None:
     bench.pieces.split(tried(), failure(Code.INTERNAL), (BEFORE, GUILTY, AFTER))
-    bench.pieces.resume(LANE, message())
+    bench.resume(message())
 
     assert [bench.message_of(one).suspected for one in (BEFORE, GUILTY, AFTER)] == [True, True, True]
 
 
 def test_a_shard_that_cannot_be_divided_fails_as_a_whole(bench: Bench) -> None:
-    bench.pieces.give_up(tried(), failure(Code.INPUT_CHANGED), ())
+    bench.give_up(tried(), failure(Code.INPUT_CHANGED), ())
 
     verdict = bench.verdict()
     assert verdict is not None
@@ -231,8 +242,8 @@ def test_a_shard_that_cannot_be_divided_fails_as_a_whole(bench: Bench) -> None:
 
 
 def test_who_divides_first_decides_for_all(bench: Bench) -> None:
-    bench.pieces.give_up(tried(), failure(Code.SHARD_FAILED), (piece(100, 10), piece(110, 10)))
-    bench.pieces.give_up(tried(delivery=2), CORRUPT, (BEFORE, GUILTY, AFTER))
+    bench.give_up(tried(), failure(Code.SHARD_FAILED), (piece(100, 10), piece(110, 10)))
+    bench.give_up(tried(delivery=2), CORRUPT, (BEFORE, GUILTY, AFTER))
 
     assert set(map(str, bench.sent())) == set(map(str, [piece(100, 10), piece(110, 10)]))
     assert bench.quarantined() == []
@@ -244,17 +255,17 @@ def test_a_worker_that_ends_after_any_step_of_dividing_leaves_nothing_undone() -
         bench = Bench()
         bench.interrupt(stopped_after(writes))
         try:
-            bench.pieces.give_up(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
+            bench.give_up(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
             unharmed = True
         except StoppedHere:
             unharmed = False
         bench.interrupt(None)
-        if not unharmed and not bench.pieces.resume(LANE, message(generation=1)):
-            bench.pieces.give_up(tried(delivery=2), CORRUPT, (BEFORE, GUILTY, AFTER))
+        if not unharmed and not bench.resume(message(generation=1)):
+            bench.give_up(tried(delivery=2), CORRUPT, (BEFORE, GUILTY, AFTER))
 
         if bench.verdict(GUILTY) is None:  # it was sent to be scored alone, and fails again
             assert GUILTY in bench.sent()
-            bench.pieces.give_up(tried(GUILTY), CORRUPT, ())
+            bench.give_up(tried(GUILTY), CORRUPT, ())
         assert {BEFORE.first_item, AFTER.first_item} <= {sent.first_item for sent in bench.sent()}
         bench.score(BEFORE)
         bench.score(AFTER)
@@ -266,12 +277,12 @@ def test_a_worker_that_ends_after_any_step_of_dividing_leaves_nothing_undone() -
             break
     else:
         pytest.fail("it never came through unharmed")
-    assert writes == 5
+    assert writes == 3
 
 
 def test_a_worker_that_ends_between_a_piece_and_the_sum_leaves_the_sum_to_the_next() -> None:
     halves = (piece(100, 10), piece(110, 10))
-    for again in (lambda b: b.pieces.merge(message(halves[1])), lambda b: b.pieces.resume(LANE, message())):
+    for again in (lambda b: b.pieces.merge(message(halves[1])), lambda b: b.resume(message())):
         bench = Bench()
         bench.pieces.split(tried(), failure(Code.SHARD_FAILED), halves)
         for half in halves:
@@ -290,15 +301,15 @@ def test_a_division_delivered_again_sends_only_pieces_without_a_verdict(bench: B
     bench.pieces.split(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
     bench.score(AFTER)
 
-    assert bench.pieces.resume(LANE, message(generation=3))
+    assert bench.resume(message(generation=3))
     assert bench.sent() == [BEFORE, GUILTY]
-    assert not bench.pieces.resume(LANE, message(AFTER))
+    assert not bench.resume(message(AFTER))
 
 
 def test_items_that_another_worker_scored_are_not_shelved(bench: Bench) -> None:
     bench.pieces.split(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
     bench.score(GUILTY)
-    bench.pieces.give_up(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
+    bench.give_up(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
     assert bench.quarantined() == []
 
 
@@ -310,7 +321,7 @@ def test_items_scored_elsewhere_at_the_last_moment_leave_quarantine_again(bench:
 
     bench.pieces.split(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
     bench.interrupt(meanwhile)
-    bench.pieces.give_up(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
+    bench.give_up(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
     assert bench.quarantined() == []
 
 
@@ -321,7 +332,7 @@ def test_what_is_shelved_tells_every_attempt_that_concerns_it(bench: Bench) -> N
     attempts.record(tried(delivery=3, message_id="m2"), failure(Code.SHARD_POISON), death=True, signal="SIGSEGV")
     attempts.record(tried(delivery=3, message_id="m2"), bug)
 
-    bench.pieces.give_up(tried(piece(107, 1)), bug, (), known=attempts.on(message(piece(107, 1))))
+    bench.give_up(tried(piece(107, 1)), bug, (), known=attempts.on(message(piece(107, 1))))
 
     (shelved,) = bench.quarantined()
     assert [(one.delivery, one.signal) for one in shelved.tries] == [(1, None), (3, "SIGSEGV")]
@@ -329,7 +340,7 @@ def test_what_is_shelved_tells_every_attempt_that_concerns_it(bench: Bench) -> N
 
 
 def test_a_split_tells_why_and_when(bench: Bench) -> None:
-    bench.pieces.give_up(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
+    bench.give_up(tried(), CORRUPT, (BEFORE, GUILTY, AFTER))
     stored = bench.cloud.blobs.stored(layout.split(RUN, 42, piece(100, 20)))
     assert stored is not None
     split = decode(Split, stored.data)

@@ -3,7 +3,7 @@
 import pytest
 
 from dropscore.contracts.failures import Code, failure
-from gpu_worker.settle import Next, backoff_s, next_step
+from gpu_worker.steps import Next, backoff_s, next_step
 
 
 @pytest.mark.parametrize(
