@@ -20,7 +20,12 @@ from dropscore.contracts.verdict import Outcome, PartRef, PieceResult, Verdict
 from dropscore.workloads.base import Binary
 
 READ_AHEAD: Final = 4
-"""Parts that are fetched before they are asked for; with the one in use this bounds the memory."""
+"""Parts that are fetched before they are asked for, however large; with the one in use this bounds the memory."""
+SMALL_AHEAD: Final = 32
+SMALL_BYTES: Final = 32 * 2**20
+"""So many are fetched ahead while they are no more bytes than this together: one that storage makes wait then holds up
+none of those after it.
+"""
 
 type NarrowTo = Callable[[ShardSpec, Piece], ShardSpec]
 """Describes some of a shard's items as a shard of its own."""
@@ -95,7 +100,12 @@ class RunParts:
         return io.BytesIO(self._coming.pop(place).result())
 
     def _fetch_from(self, place: int) -> None:
-        for ahead in range(place, min(place + 1 + READ_AHEAD, len(self._results))):
+        size_bytes = 0
+        for ahead in range(place, min(place + 1 + SMALL_AHEAD, len(self._results))):
+            part = self._results[ahead].ended.part
+            size_bytes += part.size_bytes if part is not None else 0
+            if ahead > place + READ_AHEAD and size_bytes > SMALL_BYTES:
+                break
             if ahead not in self._coming and self._results[ahead].ended.outcome is Outcome.DONE:
                 self._coming[ahead] = self._side.submit(self._fetch, self._results[ahead])
 

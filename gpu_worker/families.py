@@ -90,6 +90,11 @@ class Family:
             self._under_way -= 1
             return not (self._under_way or self._waiting)
 
+    def in_danger(self) -> bool:
+        """Whether a piece waits that has ended a process."""
+        with self._lock:
+            return any(attempt.death for one in self._waiting for attempt in one.known)
+
     def rests(self) -> bool:
         """Whether nothing is under way."""
         with self._lock:
@@ -152,6 +157,10 @@ class Families:
             ended = True
         self._keep(family, keep=not ended)
         return ended
+
+    def in_danger(self) -> bool:
+        """Whether a piece waits that has ended a process."""
+        return any(family.in_danger() for family in self._those())
 
     def resting(self) -> list[Lease]:
         """The leases of those that nothing is under way of."""

@@ -21,9 +21,7 @@ if TYPE_CHECKING:  # both import torch, which comes later
     from gpu_worker.stages import Stages
 
 SHAKY_LEASE_S = 5.0
-"""Lease after a death, until something is settled: messages on their way to a process that dies are seen by nobody
-until their lease has run out.
-"""
+"""Lease after a death, until something is settled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +54,11 @@ class Desk:
     shaky: bool
     """Whether a life of this worker has just ended in the middle of its work."""
 
+    @property
+    def hesitant(self) -> bool:
+        """Whether this life may end as the one before did: until something is settled."""
+        return self.shaky and not self.will.settled
+
     def lease_for(self, lease_s: float) -> float:
         """The lease to ask for, for messages of runs that want `lease_s`."""
-        return min(lease_s, SHAKY_LEASE_S) if self.shaky and not self.will.settled else lease_s
+        return min(lease_s, SHAKY_LEASE_S) if self.hesitant else lease_s

@@ -80,7 +80,8 @@ class Worker:
     def _wait_for(self, coming: "Future[Scoring]") -> None:
         coming.add_done_callback(lambda _: self._wake.set())
         while self._leaving is None and not coming.done():
-            self._fill(Wanted(room=1, shard_s=None))
+            if not (len(self._desk.lanes) and self._desk.hesitant):
+                self._fill(Wanted(room=1, shard_s=None))
             self._pause(min(TICK_S, self._desk.lanes.wait_s or TICK_S))
         if self._leaving is None:
             self._scoring = coming.result()
@@ -104,7 +105,8 @@ class Worker:
             self._start(self._scoring, lease)
         busy = self._busy()
         self._desk.junk.set_pace(self._junk_pace(busy=busy))
-        if self._fill(Wanted(room=self._room(), shard_s=self._scoring.pace.shard_s, idle=not busy)):
+        wanted = Wanted(room=self._room(), shard_s=self._scoring.pace.shard_s, idle=not busy)
+        if not (busy and self._may_die()) and self._fill(wanted):
             return
         if busy:
             self._scoring.board.wait_change(TICK_S)
@@ -128,6 +130,12 @@ class Worker:
         if busy:
             self._worked_at, self._resting = self._desk.clock.monotonic(), False
         return busy
+
+    def _may_die(self) -> bool:
+        """Whether something is tried that has ended processes. Nothing is leased meanwhile beside what there is to do:
+        messages on their way to a process that dies are seen by nobody until their lease has run out.
+        """
+        return self._desk.hesitant or self._families.in_danger() or any(job.alone for job in self._ready.board.jobs())
 
     def _at_work(self) -> bool:
         assert self._scoring is not None
