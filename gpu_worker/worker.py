@@ -29,7 +29,7 @@ MOST_SETTLING = 8
 """Shards whose parts are being uploaded; above this no new ones start."""
 GRACE_S = 5.0
 """Longest time a leaving worker takes for what is nearly done."""
-PUBLISHERS = 3
+PUBLISHERS = MOST_SETTLING
 
 
 class Worker:
