@@ -13,13 +13,13 @@ from gpu_worker.runs import CancelMarks, RunContext, Runs
 
 
 class Admission:
-    """Looks at a shard before any work is done on it. `lease_for` turns the lease its run asks for into ours."""
+    """Looks at a shard before any work is done on it. `noted` is told the lease that its run asks for."""
 
-    def __init__(self, runs: Runs, marks: CancelMarks, pieces: Pieces, *, lease_for: Callable[[float], float]) -> None:
+    def __init__(self, runs: Runs, marks: CancelMarks, pieces: Pieces, *, noted: Callable[[float], object]) -> None:
         self._runs = runs
         self._marks = marks
         self._pieces = pieces
-        self._lease_for = lease_for
+        self._noted = noted
 
     def __call__(self, job: Job) -> RunContext:
         """The run of a shard.
@@ -31,9 +31,9 @@ class Admission:
         context = self._runs.context(job.run_id)
         job.context = context
         policy = context.run.policy
-        lease_s = self._lease_for(policy.lease_s)
-        if lease_s != job.lease.lease_s:
-            job.lease.extend(lease_s)
+        self._noted(policy.lease_s)
+        if policy.lease_s != job.lease.lease_s:
+            job.lease.extend(policy.lease_s)
         if self._marks.cancelled(job.run_id):
             raise StoppedError(Stop.CANCELLED)
         if self._marks.suspended(job.run_id):

@@ -113,8 +113,7 @@ def _admission(desk: Desk, pieces: Pieces, find_workload: FindWorkload) -> Admis
         find_workload=find_workload,
     )
 
-    def lease_for(lease_s: float) -> float:
-        desk.lanes.lease_s = desk.lease_for(lease_s)
-        return desk.lanes.lease_s
+    def ask_for(lease_s: float) -> None:
+        desk.lanes.lease_s = lease_s
 
-    return Admission(runs, desk.marks, pieces, lease_for=lease_for)
+    return Admission(runs, desk.marks, pieces, noted=ask_for)

@@ -20,7 +20,7 @@ def compose_desk(
     will = will or Will()
     heartbeat = Heartbeat(clock)
     junk = Junk(blobs, queue, clock, worker=logs.worker)
-    desk = Desk(
+    return Desk(
         blobs=blobs,
         queue=queue,
         clock=clock,
@@ -41,5 +41,3 @@ def compose_desk(
         will=will,
         shaky=shaky,
     )
-    desk.lanes.lease_s = desk.lease_for(desk.lanes.lease_s)
-    return desk

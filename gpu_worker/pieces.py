@@ -159,7 +159,11 @@ class Pieces:
 
     def _go_on(self, message: ShardMessage, split: Split) -> list[ShardMessage]:
         """The messages of the pieces that have no verdict; with none left, the sum is written."""
-        missing = [piece for piece in split.pieces if not self.settled(message.model_copy(update={"piece": piece}))]
+        verdicts = self._blobs.list(layout.piece_verdicts_prefix(message.run_id, message.shard.shard_id))
+        settled = {info.path for info in verdicts}
+        missing = [
+            piece for piece in split.pieces if verdict_path(message.model_copy(update={"piece": piece})) not in settled
+        ]
         if not missing:
             self.merge(message.model_copy(update={"piece": split.pieces[0], "cut_from": split.range}))
         return _messages(split, message, missing)

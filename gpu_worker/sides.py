@@ -20,9 +20,6 @@ if TYPE_CHECKING:  # both import torch, which comes later
     from gpu_worker.loading import Models
     from gpu_worker.stages import Stages
 
-SHAKY_LEASE_S = 5.0
-"""Lease after a death, until something is settled."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scoring:
@@ -58,7 +55,3 @@ class Desk:
     def hesitant(self) -> bool:
         """Whether this life may end as the one before did: until something is settled."""
         return self.shaky and not self.will.settled
-
-    def lease_for(self, lease_s: float) -> float:
-        """The lease to ask for, for messages of runs that want `lease_s`."""
-        return min(lease_s, SHAKY_LEASE_S) if self.hesitant else lease_s

@@ -149,6 +149,10 @@ def piece_verdict(run_id: str, shard_id: int, piece: Piece) -> BlobPath:
     return _run(run_id, f"pieces/{shard_id:06d}/{_range(piece)}.json")
 
 
+def piece_verdicts_prefix(run_id: str, shard_id: int) -> BlobPath:
+    return _run(run_id, f"pieces/{shard_id:06d}/")
+
+
 def split(run_id: str, shard_id: int, piece: Piece) -> BlobPath:
     """Into what a shard or piece was divided (`Split`)."""
     return _run(run_id, f"splits/{shard_id:06d}/{_range(piece)}.json")

@@ -27,8 +27,8 @@ Wait = Callable[..., None]
 
 ITEMS = 64
 GUILTY = 37
-MORE_DEATHS = 3
-"""Where items are predicted together, or SIGKILL may have come from outside."""
+MORE_DEATHS = 1
+"""Where a neighbour's death came between."""
 
 POLICY = RunPolicy()
 """What is given back at once is seen to be: a lease lasts half a minute. Only messages that were on their way to the

@@ -32,3 +32,8 @@ def test_a_full_batch_does_not_wait_for_the_item_after_it():
     source = iter(items("aaaa"))
     assert len(next(batches(source, 2))) == 2
     assert next(source).index == 2
+
+
+def test_items_that_are_to_be_apart_are_batches_of_their_own():
+    made = [[item.index for item in batch] for batch in batches(iter(items("aaaaaa")), 4, {2, 5})]
+    assert made == [[0, 1], [2], [3, 4], [5]]

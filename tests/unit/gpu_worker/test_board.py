@@ -110,6 +110,24 @@ def test_a_source_waits_when_enough_is_ready(board, clock):
     assert not putting.is_alive()
 
 
+def test_a_source_can_wait_until_the_sink_is_done_with_all_before(board, clock, wait_until):
+    one = add(board, clock)
+    board.put(one, batch(0))
+    give(board, board.take())
+    passed = threading.Event()
+
+    def wait() -> None:
+        board.await_sunk(one, 1)
+        passed.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert board.result(one) is not None  # the sink has it, and writes it
+    assert not passed.wait(0.05)
+    board.sourced(one, 1)
+    assert board.result(one) is None
+    wait_until(passed.is_set)
+
+
 def test_a_shard_whose_sink_lags_lets_the_next_one_go_first(board, clock):
     lagging, following = add(board, clock, shard_id=0, items=20), add(board, clock, shard_id=1)
     for number in range(3):

@@ -6,7 +6,7 @@ from dropscore.contracts.failures import Code, Failure, failure
 from dropscore.contracts.plan import Piece
 from dropscore.contracts.quarantine import Attempt
 from dropscore.contracts.verdict import WorkerFacts
-from gpu_worker.deaths import LOADING, guilt, items_of, needs_solitude, obituary, suspected
+from gpu_worker.deaths import LOADING, MOST_APART, apart, guilt, items_of, needs_solitude, obituary, suspected
 from gpu_worker.lives import Cause, Death
 from gpu_worker.will import LeftLease, LeftWork, State
 
@@ -153,6 +153,20 @@ def test_a_kill_that_may_have_come_from_outside_is_not_enough_for_an_item_suspec
     killed = attempt(item, 9, signal="SIGKILL")
     assert guilt(item, [*above, killed], deaths=3) is None
     assert guilt(item, [*above, killed, killed], deaths=3) is not None
+
+
+def test_it_is_enough_when_the_item_was_the_only_one_at_work_before():
+    item = Piece(first_item=9, items=1)
+    above = [attempt(SHARD, 8, 9), attempt(SHARD, 9)]
+    assert guilt(item, above, deaths=3) is None
+    assert guilt(item, [*above, attempt(item, 9, signal="SIGKILL")], deaths=3) is not None
+
+
+def test_items_that_were_at_work_when_a_process_ended_are_scored_with_none_beside_them():
+    assert apart(SHARD, [attempt(SHARD, 3, 9), attempt(SHARD, 9, 99), attempt(SHARD, 5, death=False)]) == {3, 9}
+    assert apart(SHARD, [attempt(SHARD, 3, code=Code.ITEM_DEADLINE)]) == {3}
+    assert apart(SHARD, [attempt(SHARD)]) == frozenset()
+    assert apart(SHARD, [attempt(SHARD, *range(MOST_APART + 1))]) == frozenset()
 
 
 def test_a_piece_of_several_items_that_was_suspected_is_divided_at_its_first_own_death():

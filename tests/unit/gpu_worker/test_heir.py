@@ -11,7 +11,7 @@ from dropscore.contracts.codec import decode, encode, encode_bytes
 from dropscore.contracts.errors import TransientCloudError
 from dropscore.contracts.failures import Code
 from dropscore.contracts.names import QueueName
-from dropscore.contracts.plan import ShardMessage, ShardSpec
+from dropscore.contracts.plan import Piece, ShardMessage, ShardSpec
 from dropscore.contracts.quarantine import Attempt
 from dropscore.contracts.verdict import WorkerFacts
 from gpu_worker.attempts import Attempts
@@ -19,7 +19,7 @@ from gpu_worker.heir import Heir
 from gpu_worker.lanes import Lanes
 from gpu_worker.leases import Lease
 from gpu_worker.lives import Cause, Dead, Death
-from gpu_worker.will import Will
+from gpu_worker.will import LeftPiece, Will
 
 NORMAL = QueueName.SHARDS_NORMAL
 KILLED = Death(cause=Cause.SIGNAL, code=139, at="2026-01-01T00:00:00.000000Z", lived_s=1.0)
@@ -70,6 +70,24 @@ def heir(cloud: MemoryCloud, clock: ManualClock, lanes: Lanes) -> Heir:
 def attempts(cloud: MemoryCloud) -> list[Attempt]:
     found = cloud.blobs.list(layout.attempts_prefix("run-1", 0))
     return [decode(Attempt, cloud.blobs.get(info.path).data) for info in found]
+
+
+@pytest.mark.fault(19)
+def test_the_death_of_a_piece_under_its_shards_lease_is_the_pieces_and_the_shard_is_taken_over(
+    cloud, heir, lanes, will, lease_one
+):
+    lease = lease_one()
+    lease.narrow(LeftPiece(first_item=5, items=1, generation=1, deliveries=2))
+    lease.note.started()
+    lease.note.begin("encoding", range(5, 6), 0.0)
+    heir.settle([Dead(will=will, death=KILLED)])
+
+    (death,) = attempts(cloud)
+    assert (death.range, death.delivery, death.at_work) == (Piece(first_item=5, items=1), 2, (5,))
+    again = lanes.next()
+    assert again is not None
+    assert decode(ShardMessage, again.message.body).piece is None
+    assert again.message.dequeue_count == 2
 
 
 def test_a_lease_that_was_not_begun_with_is_taken_over_and_counts_no_delivery(cloud, heir, lanes, will, lease_one):

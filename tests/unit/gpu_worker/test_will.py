@@ -9,7 +9,7 @@ import timeit
 
 import pytest
 
-from gpu_worker.will import LEASES, WORKS, LeftLease, Note, State, Will
+from gpu_worker.will import LEASES, WORKS, LeftLease, LeftPiece, Note, State, Will
 
 
 def hold(will: Will, number: int = 0, body: bytes = b"{}") -> Note:
@@ -51,6 +51,16 @@ def test_the_newest_receipt_is_left():
         note.extended(f"again-{number}", 20.0 + number, 60.0)
     left = only(will)
     assert (left.receipt, left.since, left.lease_s) == ("again-4", 24.0, 60.0)
+
+
+def test_the_piece_is_left_that_was_scored_under_a_lease():
+    will = Will()
+    note = hold(will)
+    assert only(will).piece is None
+    piece = LeftPiece(first_item=2**40, items=7, generation=2, deliveries=3)
+    note.narrowed(piece)
+    note.extended("again", 20.0, 60.0)
+    assert (only(will).piece, only(will).receipt) == (piece, "again")
 
 
 def test_a_lease_that_ended_is_not_left_and_its_place_is_used_again():

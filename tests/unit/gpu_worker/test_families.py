@@ -1,0 +1,165 @@
+"""Pieces scored under the lease of what was divided: in which order, when, and what becomes of the lease."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from dropscore.cloud.memory import ManualClock, MemoryQueue
+from dropscore.contracts.failures import Code, failure
+from dropscore.contracts.names import QueueName
+from dropscore.contracts.plan import Piece, ShardMessage, ShardSpec
+from dropscore.contracts.quarantine import Attempt
+from dropscore.contracts.verdict import WorkerFacts
+from gpu_worker.families import IN_PLACE_S, Families, Family, Member, members
+from gpu_worker.leases import Lease
+from gpu_worker.will import Will
+
+LANE = QueueName.SHARDS_NORMAL
+SHARD = ShardSpec(shard_id=0, input_index=0, first_item=0, items=30)
+WHOLE = Piece.of(SHARD)
+
+
+def message(first: int, items: int, cut_from: Piece = WHOLE) -> ShardMessage:
+    piece = Piece(first_item=first, items=items)
+    return ShardMessage(run_id="run-1", shard=SHARD, piece=piece, cut_from=cut_from, generation=1)
+
+
+def member(first: int, items: int = 1, *, due: float = 0.0, known: tuple[Attempt, ...] = ()) -> Member:
+    return Member(message=message(first, items), known=known, due=due)
+
+
+def attempt(range_: Piece, *at_work: int, death: bool = False) -> Attempt:
+    return Attempt(
+        run_id="run-1",
+        shard_id=0,
+        range=range_,
+        delivery=1,
+        at="2026-01-01T00:00:00.000000Z",
+        worker=WorkerFacts(worker="w", device="cpu", code_version="0"),
+        failure=failure(Code.INTERNAL),
+        at_work=at_work,
+        death=death,
+    )
+
+
+@dataclass
+class Yard:
+    """Families of a worker that notes what it is asked to do."""
+
+    clock: ManualClock = field(default_factory=ManualClock)
+    begun: list[Member] = field(default_factory=list)
+    sent: list[Member] = field(default_factory=list)
+    dropped: list[Lease] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.queue = MemoryQueue(self.clock)
+        self.families = Families(
+            self.clock,
+            begin=lambda _, one: self.begun.append(one),
+            hand_on=lambda _, pieces: self.sent.extend(pieces),
+            let_go=lambda lease: lease.delete(),
+            drop=self.dropped.append,
+        )
+
+    def family(self, *waiting: Member) -> Family:
+        """One whose shard has just been divided."""
+        self.queue.send(LANE, b"{}")
+        (leased,) = self.queue.receive(LANE, count=1, lease_s=30)
+        now = self.clock.monotonic()
+        lease = Lease(leased, queue=self.queue, clock=self.clock, leased_at=now, lease_s=30, will=Will())
+        family = Family(lease, now=now)
+        family.add(waiting)
+        assert not self.families.over(family, leaving=False)
+        return family
+
+    def firsts(self) -> list[int]:
+        return [one.message.range.first_item for one in self.begun]
+
+
+@pytest.fixture
+def yard() -> Yard:
+    return Yard()
+
+
+def test_what_failed_comes_first_then_its_neighbours_and_last_what_ended_a_process() -> None:
+    known = [attempt(WHOLE, 7), attempt(WHOLE, 20, death=True)]
+    pieces = members([message(0, 7), message(7, 1), message(8, 12), message(20, 1)], known, now=0.0)
+    assert [one.message.range.first_item for one in pieces] == [7, 0, 8, 20]
+    assert [len(one.known) for one in pieces] == [1, 0, 0, 1]
+
+
+def test_a_piece_counts_its_own_tries_and_none_of_what_it_was_cut_from() -> None:
+    own = Piece(first_item=7, items=1)
+    assert member(7, known=(attempt(WHOLE, 7), attempt(own, 7), attempt(own, 7))).deliveries == 3
+    assert member(7, known=(attempt(WHOLE, 7),)).deliveries == 1
+
+
+def test_pieces_go_one_after_the_other_and_the_message_goes_with_the_last(yard: Yard) -> None:
+    family = yard.family(member(0), member(1))
+    for expected in ([0], [0, 1]):
+        yard.families.look()
+        yard.families.look()
+        assert yard.firsts() == expected
+        assert (family.lease.held, len(yard.families)) == (True, 1)
+        gone = yard.families.over(family, leaving=False)
+    assert (gone, len(yard.families)) == (True, 0)
+    yard.clock.advance(60)
+    assert yard.queue.receive(LANE, count=1, lease_s=1) == []
+
+
+def test_one_that_is_to_be_tried_again_waits_and_lets_the_others_go_first(yard: Yard) -> None:
+    family = yard.family(member(0, due=yard.clock.monotonic() + 2.0), member(1))
+    yard.families.look()
+    yard.families.over(family, leaving=False)
+    yard.families.look()
+    assert yard.firsts() == [1]
+    yard.clock.advance(2.0)
+    yard.families.look()
+    assert yard.firsts() == [1, 0]
+
+
+def test_what_has_not_begun_in_time_goes_over_the_queue(yard: Yard) -> None:
+    family = yard.family(member(0), member(1), member(2))
+    yard.families.look()
+    yard.clock.advance(IN_PLACE_S + 0.1)
+    family.lease.extend()
+    yard.families.look()
+    assert [one.message.range.first_item for one in yard.sent] == [1, 2]
+    assert not yard.families.over(family, leaving=False)  # they are sent, and the first is still scored
+    assert yard.families.over(family, leaving=False)
+
+
+def test_one_that_would_begin_too_late_goes_over_the_queue_at_once(yard: Yard) -> None:
+    yard.family(member(0, due=yard.clock.monotonic() + IN_PLACE_S + 1.0))
+    yard.families.look()
+    assert (len(yard.sent), yard.begun) == (1, [])
+
+
+def test_a_worker_that_leaves_gives_the_message_back_with_what_waits(yard: Yard) -> None:
+    family = yard.family(member(0), member(1))
+    assert yard.families.resting() == [family.lease]
+    yard.families.look()
+    assert yard.families.resting() == []
+    assert yard.families.over(family, leaving=True)
+    assert len(yard.queue.receive(LANE, count=1, lease_s=1)) == 1
+
+
+def test_a_family_whose_lease_is_lost_is_forgotten(yard: Yard) -> None:
+    family = yard.family(member(0))
+    yard.clock.advance(31)
+    yard.families.look()
+    assert (yard.begun, yard.dropped, len(yard.families)) == ([], [family.lease], 0)
+
+
+def test_whoever_waits_beside_a_piece_looks_whether_it_was_the_last(yard: Yard) -> None:
+    half = Piece(first_item=10, items=20)
+    family = yard.family(member(0))
+    assert family.awaits_sibling(message(1, 9))
+    assert not family.awaits_sibling(message(11, 1, cut_from=half))
+
+
+def test_a_family_is_in_danger_while_a_piece_waits_that_has_ended_a_process(yard: Yard) -> None:
+    yard.family(member(0), member(7, known=(attempt(WHOLE, 7),)))
+    assert not yard.families.in_danger()
+    yard.family(member(20, known=(attempt(WHOLE, 20, death=True),)))
+    assert yard.families.in_danger()
