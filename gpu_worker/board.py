@@ -62,13 +62,15 @@ class Board:
         with self._lock:
             return list(self._jobs)
 
+    def has_place(self) -> bool:
+        """Whether a shard may be started: there is memory for it, and none is under way that must be alone."""
+        with self._lock:
+            return self._has_place()
+
     def room(self) -> int:
         """How many shards should be started now."""
         with self._lock:
-            sources = sum(job.batches is None for job in self._jobs)
-            if self._closed or sources >= self._most_sources or len(self._jobs) >= self._most_jobs:
-                return 0
-            if any(job.alone for job in self._jobs):
+            if not self._has_place():
                 return 0
             unfinished = [job for job in self._jobs if job.remaining]
             if not unfinished:
@@ -200,6 +202,12 @@ class Board:
             self._drop_if_ended(job)
 
     # --- inside the lock
+
+    def _has_place(self) -> bool:
+        sources = sum(job.batches is None for job in self._jobs)
+        if self._closed or sources >= self._most_sources or len(self._jobs) >= self._most_jobs:
+            return False
+        return not any(job.alone for job in self._jobs)
 
     def _is_alone(self, job: Job) -> bool:
         return self._queued[0] is job and all(other in self._queued for other in self._jobs)

@@ -108,7 +108,7 @@ class Family:
 
 class Families:
     """Those of one worker that are not over. `begin` scores a piece, `hand_on` sends pieces over the queue, `let_go`
-    deletes the message of one that is over, `drop` forgets one whose lease is lost. Thread-safe.
+    deletes the message of one that is over, `give_back` gives back that of one that cannot go on. Thread-safe.
     """
 
     def __init__(
@@ -118,31 +118,31 @@ class Families:
         begin: Callable[[Family, Member], None],
         hand_on: Callable[[Family, list[Member]], None],
         let_go: Callable[[Lease], None],
-        drop: Callable[[Lease], None],
+        give_back: Callable[[Lease], None],
     ) -> None:
         self._clock = clock
         self._begin = begin
         self._hand_on = hand_on
         self._let_go = let_go
-        self._drop = drop
+        self._give_back = give_back
         self._lock = threading.Lock()
         self._all: list[Family] = []
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def look(self) -> None:
-        """One round: begin what is due. Called by one thread."""
+    def look(self, has_place: Callable[[], bool]) -> None:
+        """One round: begin what is due, where there is place for it. Called by one thread."""
         for family in self._those():
             now = self._clock.monotonic()
             if not family.lease.held:
                 if family.rests():
                     self._keep(family, keep=False)
-                    self._drop(family.lease)
+                    self._give_back(family.lease)
                 continue
             if late := family.overdue(now):
                 self._hand_on(family, late)
-            if (member := family.next(now)) is not None:
+            if has_place() and (member := family.next(now)) is not None:
                 self._begin(family, member)
 
     def over(self, family: Family, *, leaving: bool) -> bool:
@@ -153,7 +153,7 @@ class Families:
         if ended:
             self._let_go(family.lease)
         elif leaving or not family.lease.held:
-            family.lease.release()
+            self._give_back(family.lease)
             ended = True
         self._keep(family, keep=not ended)
         return ended

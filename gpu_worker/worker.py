@@ -54,7 +54,11 @@ class Worker:
         self._resting = False
         self._caretaker = Caretaker(self._look_after)
         self._families = Families(
-            desk.clock, begin=self._begin_piece, hand_on=self._hand_on, let_go=self._let_go, drop=self._drop
+            desk.clock,
+            begin=self._begin_piece,
+            hand_on=self._hand_on,
+            let_go=self._let_go,
+            give_back=self._forget_and_give_back,
         )
 
     def leave(self, why: Exit) -> None:
@@ -100,7 +104,7 @@ class Worker:
 
     def _step(self) -> None:
         assert self._scoring is not None
-        self._families.look()
+        self._families.look(self._scoring.board.has_place)
         while self._room() and (lease := self._desk.lanes.next()) is not None:
             self._start(self._scoring, lease)
         busy = self._busy()
@@ -191,9 +195,9 @@ class Worker:
     def _let_go(self, lease: Lease) -> None:
         self._ready.settling.forget(lease)
 
-    def _drop(self, lease: Lease) -> None:
+    def _forget_and_give_back(self, lease: Lease) -> None:
         self._desk.heartbeat.forget(lease)
-        self._publishers.submit(self._give_back, lease)
+        self._give_back(lease)
 
     def _hand_on(self, family: Family, members: list[Member]) -> None:
         def send() -> None:

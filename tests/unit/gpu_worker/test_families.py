@@ -49,7 +49,7 @@ class Yard:
     clock: ManualClock = field(default_factory=ManualClock)
     begun: list[Member] = field(default_factory=list)
     sent: list[Member] = field(default_factory=list)
-    dropped: list[Lease] = field(default_factory=list)
+    place: bool = True
 
     def __post_init__(self) -> None:
         self.queue = MemoryQueue(self.clock)
@@ -58,7 +58,7 @@ class Yard:
             begin=lambda _, one: self.begun.append(one),
             hand_on=lambda _, pieces: self.sent.extend(pieces),
             let_go=lambda lease: lease.delete(),
-            drop=self.dropped.append,
+            give_back=lambda lease: lease.release(),
         )
 
     def family(self, *waiting: Member) -> Family:
@@ -71,6 +71,9 @@ class Yard:
         family.add(waiting)
         assert not self.families.over(family, leaving=False)
         return family
+
+    def look(self) -> None:
+        self.families.look(lambda: self.place)
 
     def firsts(self) -> list[int]:
         return [one.message.range.first_item for one in self.begun]
@@ -97,8 +100,8 @@ def test_a_piece_counts_its_own_tries_and_none_of_what_it_was_cut_from() -> None
 def test_pieces_go_one_after_the_other_and_the_message_goes_with_the_last(yard: Yard) -> None:
     family = yard.family(member(0), member(1))
     for expected in ([0], [0, 1]):
-        yard.families.look()
-        yard.families.look()
+        yard.look()
+        yard.look()
         assert yard.firsts() == expected
         assert (family.lease.held, len(yard.families)) == (True, 1)
         gone = yard.families.over(family, leaving=False)
@@ -109,21 +112,21 @@ def test_pieces_go_one_after_the_other_and_the_message_goes_with_the_last(yard: 
 
 def test_one_that_is_to_be_tried_again_waits_and_lets_the_others_go_first(yard: Yard) -> None:
     family = yard.family(member(0, due=yard.clock.monotonic() + 2.0), member(1))
-    yard.families.look()
+    yard.look()
     yard.families.over(family, leaving=False)
-    yard.families.look()
+    yard.look()
     assert yard.firsts() == [1]
     yard.clock.advance(2.0)
-    yard.families.look()
+    yard.look()
     assert yard.firsts() == [1, 0]
 
 
 def test_what_has_not_begun_in_time_goes_over_the_queue(yard: Yard) -> None:
     family = yard.family(member(0), member(1), member(2))
-    yard.families.look()
+    yard.look()
     yard.clock.advance(IN_PLACE_S + 0.1)
     family.lease.extend()
-    yard.families.look()
+    yard.look()
     assert [one.message.range.first_item for one in yard.sent] == [1, 2]
     assert not yard.families.over(family, leaving=False)  # they are sent, and the first is still scored
     assert yard.families.over(family, leaving=False)
@@ -131,14 +134,14 @@ def test_what_has_not_begun_in_time_goes_over_the_queue(yard: Yard) -> None:
 
 def test_one_that_would_begin_too_late_goes_over_the_queue_at_once(yard: Yard) -> None:
     yard.family(member(0, due=yard.clock.monotonic() + IN_PLACE_S + 1.0))
-    yard.families.look()
+    yard.look()
     assert (len(yard.sent), yard.begun) == (1, [])
 
 
 def test_a_worker_that_leaves_gives_the_message_back_with_what_waits(yard: Yard) -> None:
     family = yard.family(member(0), member(1))
     assert yard.families.resting() == [family.lease]
-    yard.families.look()
+    yard.look()
     assert yard.families.resting() == []
     assert yard.families.over(family, leaving=True)
     assert len(yard.queue.receive(LANE, count=1, lease_s=1)) == 1
@@ -147,8 +150,19 @@ def test_a_worker_that_leaves_gives_the_message_back_with_what_waits(yard: Yard)
 def test_a_family_whose_lease_is_lost_is_forgotten(yard: Yard) -> None:
     family = yard.family(member(0))
     yard.clock.advance(31)
-    yard.families.look()
-    assert (yard.begun, yard.dropped, len(yard.families)) == ([], [family.lease], 0)
+    yard.look()
+    assert (yard.begun, len(yard.families)) == ([], 0)
+    assert not family.lease.held
+
+
+def test_a_piece_waits_for_its_place_as_a_shard_does(yard: Yard) -> None:
+    yard.family(member(0))
+    yard.place = False
+    yard.look()
+    assert yard.begun == []
+    yard.place = True
+    yard.look()
+    assert yard.firsts() == [0]
 
 
 def test_whoever_waits_beside_a_piece_looks_whether_it_was_the_last(yard: Yard) -> None:
