@@ -11,7 +11,7 @@ system/ runs/<run_id>/request.json  admission.json  inputs.jsonl  state.json  ca
         runs/_triggers/<digest>     the latest run of a trigger file, by the digest of its name
         runs/<run_id>/webhooks/<news>-<subscription>.json      who was told of it
         runs/_webhooks/<id>.json    a subscription      runs/_unhooked/<id>    one that was deleted
-        runs/_bell                  changes when work is coming      runs/_workers/<worker>  what a worker tells of itself
+        runs/_bell                  changes when work is coming   runs/_workers/<worker>  what a worker tells of itself
         runs/_sweep/state.json      who sweeps, and where it stands      runs/_sweep/latest.json  what it did last
         models/<name>/<version>/package.json + files   models/<name>/aliases/<alias>.json
         logs/<run_id>/<actor>.log
