@@ -117,7 +117,7 @@ class Families:
         *,
         begin: Callable[[Family, Member], None],
         hand_on: Callable[[Family, list[Member]], None],
-        let_go: Callable[[Lease], None],
+        let_go: Callable[[Lease], object],
         give_back: Callable[[Lease], None],
     ) -> None:
         self._clock = clock

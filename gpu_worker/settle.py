@@ -13,6 +13,7 @@ from dropscore.contracts.failures import CODES, Code, Failure, FailureClass, fai
 from dropscore.contracts.messages import poison_record
 from dropscore.contracts.names import POISON_QUEUES
 from dropscore.contracts.plan import Piece, ShardMessage
+from dropscore.contracts.quarantine import Attempt
 from dropscore.contracts.request import RunPolicy
 from gpu_worker.causes import cause_of
 from gpu_worker.division import pieces_for
@@ -190,7 +191,8 @@ class Settling:
 
     def _go_on(self, job: Job, messages: Sequence[ShardMessage]) -> None:
         """Have the pieces of a shard or piece scored: here, or by whoever gets their messages."""
-        now, pieces = self._clock.monotonic(), members(messages, job.attempts, self._clock.monotonic())
+        now = self._clock.monotonic()
+        pieces = members(messages, job.attempts, now)
         if pieces and job.lease.message.dequeue_count <= MOST_DELIVERIES:
             job.family = job.family or Family(job.lease, now=now)
             job.family.add(pieces)
@@ -213,7 +215,7 @@ class Settling:
         for number, one in enumerate(pieces):
             delay_s = max(0.0, one.due - self._clock.monotonic())
             try:
-                self._queue.send(queue, encode_bytes(one.message), delay_s=delay_s)
+                self._queue.send(queue, encode_bytes(_told(one.message, one.known)), delay_s=delay_s)
             except DropscoreError as error:
                 log.warning("Pieces stay here for now: %s", error, extra={"action": "hand_on_failed"})
                 time.sleep(BACKOFF_S)
@@ -226,7 +228,7 @@ class Settling:
 
     def _requeue(self, job: Job) -> None:
         """A fresh message, seen after a pause that grows with each; then the old one goes."""
-        again = job.message.model_copy(update={"generation": job.message.generation + 1})
+        again = _told(job.message, job.attempts).model_copy(update={"generation": job.message.generation + 1})
         pause_s = backoff_s(BACKOFF_S, job.message.generation)
         job.lease.confirm()
         self._queue.send(job.lease.message.queue, encode_bytes(again), delay_s=pause_s)
@@ -249,6 +251,11 @@ class Settling:
             action()
         except DropscoreError as error:
             log.warning("A message was not given back: %s", error, extra={"action": "message_left"})
+
+
+def _told(message: ShardMessage, known: Sequence[Attempt]) -> ShardMessage:
+    """The message, saying that there are attempts where there are: whoever gets it reads them."""
+    return message.model_copy(update={"suspected": True}) if known else message
 
 
 def _divisible(job: Job) -> bool:

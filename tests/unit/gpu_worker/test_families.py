@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from dropscore.cloud.memory import ManualClock, MemoryQueue
+from dropscore.cloud.memory import ManualClock, MemoryQueue, memory_cloud
+from dropscore.contracts.codec import decode
 from dropscore.contracts.failures import Code, failure
 from dropscore.contracts.names import QueueName
 from dropscore.contracts.plan import Piece, ShardMessage, ShardSpec
@@ -12,6 +13,9 @@ from dropscore.contracts.quarantine import Attempt
 from dropscore.contracts.verdict import WorkerFacts
 from gpu_worker.families import IN_PLACE_S, Families, Family, Member, members
 from gpu_worker.leases import Lease
+from gpu_worker.pieces import Pieces
+from gpu_worker.settle import Settling
+from gpu_worker.verdicts import Identity, Verdicts
 from gpu_worker.will import Will
 
 LANE = QueueName.SHARDS_NORMAL
@@ -69,7 +73,8 @@ class Yard:
         lease = Lease(leased, queue=self.queue, clock=self.clock, leased_at=now, lease_s=30, will=Will())
         family = Family(lease, now=now)
         family.add(waiting)
-        assert not self.families.over(family, leaving=False)
+
+        assert self.families.over(family, leaving=False) != bool(waiting)
         return family
 
     def look(self) -> None:
@@ -177,3 +182,22 @@ def test_a_family_is_in_danger_while_a_piece_waits_that_has_ended_a_process(yard
     assert not yard.families.in_danger()
     yard.family(member(20, known=(attempt(WHOLE, 20, death=True),)))
     assert yard.families.in_danger()
+
+
+@pytest.mark.fault(41)
+def test_a_piece_that_goes_over_the_queue_says_that_it_was_tried_before(yard: Yard) -> None:
+    """It was cut off beside the items that failed, and failed by itself: whoever gets it must count those tries."""
+    family = yard.family()
+    cloud = memory_cloud(yard.clock)
+    pieces = Pieces(cloud.blobs, yard.clock)
+    identity = Identity(name="w", device="cpu", code_version="0")
+    verdicts = Verdicts(cloud.blobs, yard.clock, pieces, identity, cancelled=lambda _: False)
+    settling = Settling(cloud.queue, yard.clock, verdicts, pieces, worker="w")
+    piece = message(8, 22).model_copy(update={"suspected": False})
+    tried = attempt(piece.range, 9)
+
+    for known in ((tried,), ()):
+        settling.hand_on(family, [Member(message=piece, known=known, due=0.0)])
+
+    sent = [decode(ShardMessage, body) for body in cloud.queue.bodies(LANE)]
+    assert [one.suspected for one in sent] == [True, False]
