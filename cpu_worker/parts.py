@@ -21,7 +21,7 @@ from dropscore.workloads.base import Binary
 
 READ_AHEAD: Final = 4
 """Parts that are fetched before they are asked for, however large; with the one in use this bounds the memory."""
-SMALL_AHEAD: Final = 32
+SMALL_AHEAD: Final = 256
 SMALL_BYTES: Final = 32 * 2**20
 """So many are fetched ahead while they are no more bytes than this together: one that storage makes wait then holds up
 none of those after it.

@@ -13,10 +13,6 @@ from dropscore.contracts.names import QueueName
 from dropscore.contracts.plan import Piece, ShardMessage
 from dropscore.contracts.quarantine import Attempt
 from dropscore.contracts.verdict import WorkerFacts
-from gpu_worker.kept import Kept
-
-KEPT = 512
-"""Records that are kept in memory: none is ever changed, and no other has its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +49,6 @@ class Attempts:
     def __init__(self, blobs: BlobStore, clock: Clock) -> None:
         self._blobs = blobs
         self._clock = clock
-        self._known = Kept[BlobPath, Attempt](KEPT)
 
     def record(
         self,
@@ -89,8 +84,7 @@ class Attempts:
         path = layout.attempt(message.run_id, message.shard.shard_id, message.range, name)
         about = _hull(attempt)
         metadata = {"first_item": str(about.first_item), "items": str(about.items)}
-        if self._blobs.create(path, encode_bytes(attempt), metadata=metadata):
-            self._known.keep(path, attempt)
+        self._blobs.create(path, encode_bytes(attempt), metadata=metadata)
         return attempt
 
     def on(self, message: ShardMessage) -> tuple[Attempt, ...]:
@@ -104,7 +98,7 @@ class Attempts:
         return tuple(sorted((one for one in attempts if concerns(one, message.range)), key=lambda one: one.at))
 
     def _read(self, path: BlobPath) -> Attempt:
-        return self._known.get_or_read(path, lambda: decode(Attempt, self._blobs.get(path).data))
+        return decode(Attempt, self._blobs.get(path).data)
 
 
 def concerns(attempt: Attempt, piece: Piece) -> bool:

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from gpu_worker.exits import FOR_GOOD, Exit
 from gpu_worker.lives import Cause, Dead, Death, Life, Live
+from gpu_worker.records import Records
 from gpu_worker.will import Will
 from gpu_worker.wills import Wills
 
@@ -60,6 +61,7 @@ class Keeper:
     live: Live
     prepare: Callable[[int], None]
     wills: Wills = field(default_factory=Wills)
+    records: Records = field(default_factory=Records)
     _estate: list[Dead] = field(default_factory=list)
     _lives: int = 0
     _facts: Mapping[str, Any] = field(default_factory=dict)
@@ -85,7 +87,12 @@ class Keeper:
     def _begin(self, *, last: bool = False) -> _Child:
         self._lives += 1
         life = Life(
-            number=self._lives, will=self.wills.new(), estate=tuple(self._estate), before=self._facts, last=last
+            number=self._lives,
+            will=self.wills.new(),
+            estate=tuple(self._estate),
+            before=self._facts,
+            records=self.records,
+            last=last,
         )
         keeper = os.getpid()
         sys.stdout.flush()

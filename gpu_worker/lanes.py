@@ -1,4 +1,4 @@
-"""Which messages to take: urgent first at every shard, as many in a call as a few seconds of work."""
+"""Which messages to take: urgent first at every shard, as many in a call as half a second of work."""
 
 import logging
 from collections import deque
@@ -15,8 +15,10 @@ from gpu_worker.will import Will
 log = logging.getLogger(__name__)
 
 MOST_PER_CALL = 32
-BUFFER_S = 4.0
-"""Work leased ahead, in seconds: enough to hide a call, little enough that other workers get their share."""
+BUFFER_S = 0.5
+"""Work leased ahead, in seconds: enough to hide a call, little enough that other workers get their share, and that no
+lease needs to be extended before its shard begins.
+"""
 URGENT_LOOK_S = 1.0
 """Shortest time between two looks at the urgent lane while there is other work."""
 FIRST_WAIT_S = 0.010

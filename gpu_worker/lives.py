@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from gpu_worker.records import Records
 from gpu_worker.will import Will
 
 
@@ -72,6 +73,8 @@ class Life:
     """What was left before it and not seen to yet, oldest first."""
     before: Mapping[str, Any] = field(default_factory=dict)
     """What the life before it said of itself (`Will.facts`); empty for the first."""
+    records: Records = field(default_factory=Records)
+    """What lives before it read and wrote that is never changed."""
     last: bool = False
     """Whether it is only to see to the estate: give everything back, and end."""
 

@@ -39,6 +39,8 @@ from gpu_worker.desk import compose_desk
 from gpu_worker.exits import Exit
 from gpu_worker.heir import Heir
 from gpu_worker.lives import Life
+from gpu_worker.records import Records
+from gpu_worker.remembered import RememberedBlobs
 from gpu_worker.run_logs import RunLogs
 from gpu_worker.runs import FindWorkload
 from gpu_worker.sides import Desk, Scoring
@@ -106,7 +108,8 @@ def run_worker(
     storages = {Account.DATA: settings.data, Account.SYSTEM: settings.system}
     will = life.will if life else Will()
     turns = Turns()
-    blobs, queue = connect_blobs(storages, operations, turns=turns), connect_queue(storages, operations, turns=turns)
+    queue = connect_queue(storages, operations, turns=turns)
+    blobs = RememberedBlobs(connect_blobs(storages, operations, turns=turns), life.records if life else Records())
     desk = compose_desk(blobs, queue, SystemClock(), logs, will=will, shaky=life is not None and life.number > 1)
     will.introduce(_facts(settings))
     worker = Worker(desk, idle_exit_s=settings.idle_exit_s, end=os._exit if life else None)

@@ -28,13 +28,9 @@ from dropscore.contracts.quarantine import Attempt, Quarantined, Split
 from dropscore.contracts.verdict import Outcome, Verdict
 from gpu_worker.attempts import Attempts, Tried, concerns
 from gpu_worker.division import guilty_in
-from gpu_worker.kept import Kept
 from gpu_worker.merging import merged
 
 log = logging.getLogger(__name__)
-
-KEPT = 256
-"""Splits, and verdicts of pieces, that are kept in memory."""
 
 
 class Pieces:
@@ -44,8 +40,6 @@ class Pieces:
         self.attempts = Attempts(blobs, clock)
         self._blobs = blobs
         self._clock = clock
-        self._splits = Kept[BlobPath, Split](KEPT)
-        self._verdicts = Kept[BlobPath, Verdict](KEPT)
 
     # --- giving up
 
@@ -82,7 +76,6 @@ class Pieces:
         )
         path = layout.split(ours.run_id, ours.shard_id, ours.range)
         if self._blobs.create(path, encode_bytes(ours)):
-            self._splits.keep(path, ours)
             cut = ", ".join(f"{piece.first_item} to {piece.end - 1}" for piece in pieces)
             log.info("Divides a shard: items %s.", cut, extra={**tried.fields, "action": "divided"})
             return ours, True
@@ -127,10 +120,7 @@ class Pieces:
     def commit(self, message: ShardMessage, verdict: Verdict) -> bool:
         """Create the verdict of a shard or piece; False when one stands already."""
         metadata, path = glance_metadata(verdict, self._clock.now()), verdict_path(message)
-        created = self._blobs.create(path, encode_bytes(verdict), metadata=metadata)
-        if created and message.range != Piece.of(message.shard):
-            self._verdicts.keep(path, verdict)
-        return created
+        return self._blobs.create(path, encode_bytes(verdict), metadata=metadata)
 
     def merge(self, message: ShardMessage) -> None:
         """A piece has its verdict: where it was the last of a division, write the verdict of what was divided."""
@@ -185,22 +175,15 @@ class Pieces:
         return self._split(path)
 
     def _split(self, path: BlobPath) -> Split:
-        return self._splits.get_or_read(path, lambda: decode(Split, self._blobs.get(path).data))
-
-    def _verdict(self, path: BlobPath) -> Verdict:
-        return self._verdicts.get_or_read(path, lambda: decode(Verdict, self._blobs.get(path).data))
+        return decode(Split, self._blobs.get(path).data)
 
     def _all_verdicts(self, message: ShardMessage, split: Split) -> list[Verdict]:
-        """The verdicts of a split's pieces; none at all while one is missing. Those not known here are read first."""
+        """The verdicts of a split's pieces; none at all while one is missing."""
         paths = [verdict_path(message.model_copy(update={"piece": piece})) for piece in split.pieces]
         try:
-            found = {path: self._verdict(path) for path in sorted(paths, key=self._is_known)}
+            return [decode(Verdict, self._blobs.get(path).data) for path in paths]
         except NotFoundError:
             return []
-        return [found[path] for path in paths]
-
-    def _is_known(self, path: BlobPath) -> bool:
-        return self._verdicts.get(path) is not None
 
     def _has_failed(self, message: ShardMessage) -> bool:
         standing = decode(Verdict, self._blobs.get(verdict_path(message)).data)

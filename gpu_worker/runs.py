@@ -139,14 +139,34 @@ class CancelMarks:
         self._clock = clock
         self._lock = threading.Lock()
         self._marks: OrderedDict[BlobPath, _Mark] = OrderedDict()
+        self._asking = threading.Lock()
+        self._coming: dict[BlobPath, Future[bool]] = {}
+        """Questions that are not asked yet."""
 
     def cancelled(self, run_id: str) -> bool:
         """Whether the run's cancel mark exists: whoever works for it stops."""
         return self._exists(layout.cancel_mark(run_id))
 
     def cancelled_by_now(self, run_id: str) -> bool:
-        """The same, asked anew whatever is known: before something is committed for the run."""
-        return self._exists(layout.cancel_mark(run_id), age_s=0.0)
+        """The same, asked anew whatever is known: before something is committed for the run. Those who ask while an
+        answer is awaited share the question that comes after it.
+        """
+        path = layout.cancel_mark(run_id)
+        with self._lock:
+            coming = self._coming.get(path)
+            ours = coming is None
+            if coming is None:
+                coming = self._coming[path] = Future[bool]()
+        if not ours:
+            return coming.result()
+        with self._asking:
+            with self._lock:
+                del self._coming[path]
+            try:
+                coming.set_result(self._exists(path, age_s=0.0))
+            except BaseException as error:  # noqa: BLE001 - raised by all who wait for it
+                coming.set_exception(error)
+        return coming.result()
 
     def suspended(self, run_id: str) -> bool:
         """Whether the run's suspend mark exists: nothing new is begun for it. That it does is always asked anew: once

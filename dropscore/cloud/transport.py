@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import requests
-from azure.core.exceptions import AzureError, ServiceRequestError
+from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import HTTPAdapter
 
@@ -61,7 +61,7 @@ class CountingTransport(RequestsTransport):  # type: ignore[misc] # azure-core e
     def _send(self, request: Any, **kwargs: Any) -> Any:
         body = request.data
         if not isinstance(body, bytes) or len(body) <= BLOCK_BYTES:
-            return super().send(request, **kwargs)
+            return _read_if_small(super().send(request, **kwargs))
         # Bytes would go to the socket at once, and all of them within the connect timeout: too short for a large
         # body on a slow line. A stream goes in pieces, each with that time for itself.
         request.data = io.BytesIO(body)
@@ -69,6 +69,18 @@ class CountingTransport(RequestsTransport):  # type: ignore[misc] # azure-core e
             return super().send(request, **kwargs)
         finally:
             request.data = body  # a retry sends it again from the beginning
+
+
+def _read_if_small(answer: Any) -> Any:
+    """An answer with its body, where that is small: if its connection breaks, the request fails, and is repeated like
+    any other. Azure's client, which would read the body, waits a second first.
+    """
+    if int(answer.headers.get("Content-Length") or BLOCK_BYTES + 1) <= BLOCK_BYTES:
+        try:
+            _ = answer.internal_response.content
+        except requests.RequestException as error:
+            raise ServiceResponseError(str(error), error=error) from error
+    return answer
 
 
 def quiet_vendor_logs() -> None:

@@ -31,6 +31,8 @@ from harness.table import machine
 from dropscore.contracts.request import RunPolicy
 
 LIMIT_S = 1800.0
+LOOK_S = 0.5
+"""Time between two looks at the run from outside, in both runs."""
 MOST_TIMES = 2.0
 """How much longer the disturbed run may take."""
 HARMS = ("raises", "kills", "events", "evictions", "storage")
@@ -64,7 +66,7 @@ def main() -> int:
         stall_s=RunPolicy().stall_s,
     )
     storm = storm_of(shape, arguments.seed, arguments.harms or HARMS)
-    calm = Schedule(kind="calm", seed=arguments.seed, shape=shape)
+    calm = Schedule(kind="calm", seed=arguments.seed, look_s=LOOK_S, shape=shape)
     quiet = measured(calm)
     tell(quiet)
     disturbed = measured(storm)
@@ -82,6 +84,7 @@ def storm_of(shape: Shape, seed: int, harms: Collection[str]) -> Schedule:
     return Schedule(
         kind="large",
         seed=seed,
+        look_s=LOOK_S,
         shape=replace(shape, bad={kind: shape.items // each for harm, (kind, each) in bad.items() if harm in harms}),
         strikes=tuple(_evictions(shape)) if "evictions" in harms else (),
         copies=50 if "events" in harms else 1,

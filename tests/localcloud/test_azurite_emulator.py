@@ -200,3 +200,70 @@ def test_the_account_keys_are_readable_by_their_owner_alone(azurite):
 def test_a_taken_port_is_an_error_at_start(azurite, tmp_path):
     with pytest.raises(AzuriteError, match="ended before it was ready"), running_azurite(tmp_path, ports=azurite.ports):
         pass
+
+
+# --- finding blobs (lookup.cjs)
+
+
+def snapshots(client: ContainerClient) -> list[tuple[str, bool]]:
+    return sorted((found.name, found.snapshot is not None) for found in client.list_blobs(include=["snapshots"]))
+
+
+def test_blobs_are_found_by_their_whole_name_in_their_own_container(azurite):
+    first, second = container(azurite, "lookup-1"), container(azurite, "lookup-2")
+    names = ["1", "01", "10", "1a", "a/b", "a/b/c", "a", "A"]
+    for name in names:
+        first.upload_blob(name, f"first {name}".encode())
+    second.upload_blob("1", b"second 1")
+    assert [first.download_blob(name).readall().decode() for name in names] == [f"first {name}" for name in names]
+    assert second.download_blob("1").readall() == b"second 1"
+    assert not second.get_blob_client("10").exists()
+
+
+def test_what_was_written_over_changed_or_deleted_is_found_as_it_is_now(azurite):
+    client = container(azurite, "lookup-3")
+    blob = client.upload_blob("a", b"1")
+    client.upload_blob("a", b"22", overwrite=True, metadata={"k": "1"})
+    assert (blob.download_blob().readall(), blob.get_blob_properties().metadata) == (b"22", {"k": "1"})
+    blob.set_blob_metadata({"k": "2"})
+    assert blob.get_blob_properties().metadata == {"k": "2"}
+    with pytest.raises(ResourceExistsError):
+        client.upload_blob("a", b"3")
+    blob.delete_blob()
+    assert not blob.exists()
+    client.upload_blob("a", b"4")
+    assert blob.download_blob().readall() == b"4"
+
+
+def test_snapshots_are_found_beside_their_blob_and_go_with_it(azurite):
+    client = container(azurite, "lookup-4")
+    blob = client.upload_blob("a", b"old")
+    taken = blob.create_snapshot()["snapshot"]
+    client.upload_blob("a", b"new", overwrite=True)
+    then = client.get_blob_client("a", snapshot=taken)
+    assert (blob.download_blob().readall(), then.download_blob().readall()) == (b"new", b"old")
+    with pytest.raises(ResourceExistsError):  # SnapshotsPresent
+        blob.delete_blob()
+    blob.delete_blob(delete_snapshots="include")
+    assert snapshots(client) == []
+    assert not then.exists()
+
+
+def test_a_container_that_was_deleted_takes_its_blobs_with_it(azurite):
+    client = container(azurite, "lookup-5")
+    client.upload_blob("a", b"1")
+    client.delete_container()
+    client.create_container()
+    assert not client.get_blob_client("a").exists()
+    client.upload_blob("a", b"2")
+    assert client.download_blob("a").readall() == b"2"
+
+
+def test_blobs_of_an_earlier_start_are_found(tmp_path):
+    with running_azurite(tmp_path / "azurite") as endpoints:
+        container(endpoints, "lookup-6").upload_blob("a", b"kept")
+    with running_azurite(tmp_path / "azurite") as endpoints:
+        client = container(endpoints, "lookup-6")
+        assert client.download_blob("a").readall() == b"kept"
+        client.delete_blob("a")
+        assert not client.get_blob_client("a").exists()

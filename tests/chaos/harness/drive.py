@@ -28,6 +28,7 @@ ENDINGS = ("succeeded", "succeeded_with_gaps", "failed", "cancelled", "rejected"
 END_LIMIT_S = 240.0
 END_LIMIT_SHARD_S = 1.5
 """Each shard of a large run adds this much, on a busy machine."""
+END_LOOK_S = 0.05
 QUIET_LIMIT_S = 120.0
 LAST_STRIKES_S = 3.0
 """How long strikes may come after the end of a run."""
@@ -74,6 +75,7 @@ def drive(cloud: Cloud, store: Store, schedule: Schedule, *, limit_s: float | No
             within_s=limit_s or limit_of(schedule),
             what=f"{run_id} ends",
             why=cloud.tail,
+            every_s=max(END_LOOK_S, schedule.look_s),
         )
         wall_s = time.monotonic() - began
         _wait(lambda: not nemesis.busy, LAST_STRIKES_S)

@@ -19,8 +19,6 @@ from harness.processes import Process, Role, family, kill_all
 from harness.schedule import Action, Moment, Schedule, Stage, Strike
 from harness.store import Store
 
-LOOK_S = 0.02
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blow:
@@ -74,7 +72,7 @@ class Nemesis:
     def _await(self, moment: Moment) -> bool:
         """Wait for a moment; False when the run was over before it came."""
         while not self._reached(moment):
-            if self._over.wait(LOOK_S):
+            if self._over.wait(self.schedule.look_s):
                 return False
         time.sleep(moment.delay_s)
         return True

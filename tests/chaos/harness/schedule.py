@@ -107,6 +107,10 @@ class Schedule:
     copies: int = 1
     weather: str = CALM
     """A line for the storage faults that the cloud is started with."""
+    look_s: float = 0.02
+    """Time between two looks whether the moment of a strike has come. A large run asks less often, since every look is
+    a request to the same storage that it needs itself.
+    """
     redriven: bool = False
     """Whether what is wrong with the bad items is mended once the run has ended, and the run replayed."""
 

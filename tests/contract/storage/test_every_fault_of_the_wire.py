@@ -93,7 +93,7 @@ def path():
 
 
 def trouble_twice(wire, trouble):
-    """The next two requests meet it; one, where Azure's client waits a second before it reads again."""
+    """The next two requests meet it; one, where it breaks a body: an answer that has none is as it should be."""
     kind, share = trouble
     wire.script.then(*[kind] * (1 if kind in BROKEN else 2), share=share)
 
@@ -109,6 +109,19 @@ def test_put_has_written_and_tells_the_present_version(wire, path, trouble):
     assert wire.clear.blobs.get(path).etag == etag
     assert wire.clear.blobs.get(path).data == b"ours"
     assert wire.clear.blobs.head(path).metadata == {"a": "1"}
+
+
+@pytest.mark.fault(24)
+def test_a_small_body_that_breaks_is_asked_for_again_as_soon_as_anything_else(wire, path, monkeypatch):
+    """Azure's client would wait a second before it reads again."""
+    pauses, sleep = [], time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: (pauses.append(seconds), sleep(seconds)))
+    wire.clear.blobs.put(path, b"ours")
+    wire.script.then(Kind.CUT, Kind.CUT)
+
+    assert wire.blobs.get(path).data == b"ours"
+    assert len(pauses) == 2
+    assert max(pauses) <= QUICK.first_s * 2
 
 
 @pytest.mark.fault(25)

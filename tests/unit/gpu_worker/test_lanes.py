@@ -44,13 +44,13 @@ def started(lanes: Lanes) -> str | None:
     [
         pytest.param(1, None, 2, id="nothing measured yet: one to start and one ahead"),
         pytest.param(1, 30.0, 1, id="long shards: only what can start, others get their share"),
-        pytest.param(2, 1.0, 6, id="four seconds ahead of what can start"),
+        pytest.param(2, 0.125, 6, id="half a second ahead of what can start"),
         pytest.param(1, 0.010, 32, id="tiny shards: as many as a call gives"),
-        pytest.param(0, 0.5, 8, id="no room: the buffer alone"),
+        pytest.param(0, 0.0625, 8, id="no room: the buffer alone"),
         pytest.param(0, 30.0, 0, id="no room and long shards: none"),
     ],
 )
-def test_as_many_are_leased_as_a_few_seconds_of_work(queue, lanes, room, shard_s, taken):
+def test_as_many_are_leased_as_half_a_second_of_work(queue, lanes, room, shard_s, taken):
     send(queue, NORMAL, 100)
     lanes.fill(Wanted(room=room, shard_s=shard_s))
     assert len(lanes) == taken
@@ -74,7 +74,7 @@ def test_an_urgent_lane_that_does_not_answer_keeps_no_other_work_from_starting(q
 
 def test_nothing_is_asked_while_the_buffer_is_half_full(queue, lanes):
     send(queue, NORMAL, 100)
-    wanted = Wanted(room=1, shard_s=0.25)
+    wanted = Wanted(room=1, shard_s=0.03125)
     lanes.fill(wanted)
     asked = queue.operations.total()
     for _ in range(5):

@@ -17,6 +17,8 @@ from dropscore.contracts.quarantine import Attempt, Quarantined, Split
 from dropscore.contracts.verdict import ItemTiming, Outcome, PartRef, Verdict, WorkerFacts
 from gpu_worker.attempts import Attempts, Tried
 from gpu_worker.pieces import Pieces, verdict_path
+from gpu_worker.records import Records
+from gpu_worker.remembered import RememberedBlobs
 
 RUN = "run-1"
 SHARD = ShardSpec(shard_id=42, input_index=0, first_item=100, items=20)
@@ -81,7 +83,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.cloud: MemoryCloud = memory_cloud(ManualClock())
-        self.pieces = Pieces(self.cloud.blobs, self.cloud.clock)
+        self.pieces = Pieces(RememberedBlobs(self.cloud.blobs, Records()), self.cloud.clock)
         self.to_score = list[ShardMessage]()
         """Messages of the pieces that are to be scored."""
 
