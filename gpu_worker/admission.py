@@ -65,12 +65,12 @@ class Admission:
         on record, but may have divided it since.
         """
         asked, before = job.message.range, job.lease.message.dequeue_count - 1
+        if asked.items > 1 and self._pieces.divided(job.message):  # whose sum may be there already: that is seen later
+            raise StoppedError(Stop.DIVIDED)
         if job.lease.tried or not any(one.range == asked and one.delivery == before for one in attempts):
             whole = job.message.model_copy(update={"piece": None})
             if self._pieces.settled(job.message) or (job.message.piece is not None and self._pieces.settled(whole)):
                 raise StoppedError(Stop.SETTLED)
-        if asked.items > 1 and self._pieces.divided(job.message):
-            raise StoppedError(Stop.DIVIDED)
 
     def _require_innocence(self, job: Job, policy: RunPolicy, attempts: Sequence[Attempt]) -> None:
         """It is given up when its workers ended with it too often."""

@@ -3,7 +3,7 @@
 import traceback
 
 from dropscore.contracts.errors import ContractError, DropscoreError, FailedError, TransientCloudError
-from dropscore.contracts.failures import Code, Failure, failure
+from dropscore.contracts.failures import Code, Failure, FailureClass, failure
 from dropscore.contracts.refusals import refusal_of
 
 OUT_OF_MEMORY_TYPES = frozenset({"OutOfMemoryError", "MemoryError"})
@@ -29,6 +29,15 @@ def is_device_lost(error: BaseException) -> bool:
     if type(error).__name__ in DEVICE_LOST_TYPES:
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in DEVICE_LOST_WORDS)
+
+
+def class_of(error: BaseException) -> FailureClass:
+    """The class of the failure that an exception means, without its detail, which takes a moment to put together."""
+    if isinstance(error, DropscoreError):
+        return cause_of(error).failure_class
+    if is_out_of_memory(error):
+        return FailureClass.OUT_OF_MEMORY
+    return FailureClass.DEVICE_LOST if is_device_lost(error) else FailureClass.BUG
 
 
 def cause_of(error: BaseException) -> Failure:

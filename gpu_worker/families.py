@@ -6,7 +6,7 @@ process: the shard's message, delivered again, has the division gone on with (`P
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -178,18 +178,27 @@ class Families:
 
 
 def members(messages: Iterable[ShardMessage], known: Iterable[Attempt], now: float) -> list[Member]:
-    """The pieces to be scored, in order: what has failed, which may wait for another try meanwhile, then what nobody
-    suspects, at last what has ended a process.
+    """The pieces to be scored, in order: an item that has ended a process, while little is under way that would be
+    lost with the next; what has failed, which may wait for another try meanwhile; what nobody suspects; at last what
+    has ended a process and is more than an item.
     """
     attempts = tuple(known)
-    found = [
-        Member(message=message, known=tuple(one for one in attempts if concerns(one, message.range)), due=now)
-        for message in messages
-    ]
+    found = [Member(message=message, known=_about(message, attempts), due=now) for message in messages]
     return sorted(found, key=_rank)
+
+
+def _about(message: ShardMessage, attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
+    """The attempts that concern a piece. A death with several items at work says nothing of it any more, when one of
+    them, that is not in it, was the only one at work at another.
+    """
+    piece = message.range
+    named = {one.at_work[0] for one in attempts if one.death and len(one.at_work) == 1 and one.at_work[0] not in piece}
+    return tuple(
+        one for one in attempts if concerns(one, piece) and not (one.death and not named.isdisjoint(one.at_work))
+    )
 
 
 def _rank(member: Member) -> int:
     if any(one.death for one in member.known):
-        return 2
-    return 0 if member.known else 1
+        return 0 if member.message.range.items == 1 else 3
+    return 1 if member.known else 2

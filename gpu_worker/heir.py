@@ -98,6 +98,8 @@ class Heir:
         assert self.lanes is not None
         lease = self.lanes.add(kept.message, leased_at=kept.since, lease_s=kept.left.lease_s)
         lease.tried = kept.left.state is not State.HELD
+        if lease.tried:
+            self.lanes.lease_s = kept.left.lease_s  # as its run asks for
         kept.dead.will.strike(kept.left)
 
     def _record(self, dead: Dead, left: LeftLease, works: Sequence[LeftWork]) -> bool:

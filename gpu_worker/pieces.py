@@ -84,8 +84,6 @@ class Pieces:
     def quarantine(self, tried: Tried, guilty: Piece, failure: Failure, known: Sequence[Attempt]) -> None:
         """Put items of what was tried into quarantine, then write their failed verdict, unless they have one."""
         message = tried.message.model_copy(update={"piece": guilty})
-        if self.settled(message):
-            return
         shard = message.shard
         named = _named(failure, guilty, shard_id=shard.shard_id, whole=guilty == Piece.of(shard))
         quarantined = Quarantined(

@@ -183,7 +183,8 @@ class Settling:
         else:
             final = _final(failure, asked)
         pieces = pieces_for(asked, final, suspects) if _divisible(job) else ()
-        self._verdicts.unless_cancelled(job)
+        if not pieces or final.item is not None:  # a division alone publishes nothing
+            self._verdicts.unless_cancelled(job)
         messages = self._verdicts.insist(job, lambda: self._pieces.give_up(tried, final, pieces, known=job.attempts))
         if not pieces:
             self._verdicts.merge(job)

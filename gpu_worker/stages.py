@@ -16,7 +16,7 @@ from dropscore.contracts.errors import FailedError
 from dropscore.contracts.failures import Code, FailureClass
 from dropscore.workloads.base import Item, Sink
 from gpu_worker.board import Board
-from gpu_worker.causes import cause_of
+from gpu_worker.causes import class_of
 from gpu_worker.deaths import LOADING
 from gpu_worker.engine import Engine
 from gpu_worker.job import Batch, Job, Pending, Stop, StoppedError
@@ -169,7 +169,7 @@ class Stages:
         try:
             return self.engine.predict(job.model, job.scorer, batch, check=job.check)
         except Exception as error:
-            if not job.model.independent or cause_of(error).failure_class not in ITEMS_OWN:
+            if not job.model.independent or class_of(error) not in ITEMS_OWN:
                 raise
             pending = self._one_by_one(job, batch, error)
             if pending is not None and len(batch.items) == 1:

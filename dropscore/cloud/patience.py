@@ -27,7 +27,7 @@ class Patience:
     """
 
     within_s: float
-    first_s: float = 0.25
+    first_s: float = 0.1
     most_s: float = 1.0
 
     def pause_s(self, repetition: int, draw: Callable[[], float] = random.random) -> float:

@@ -89,11 +89,30 @@ def yard() -> Yard:
     return Yard()
 
 
-def test_what_failed_comes_first_then_its_neighbours_and_last_what_ended_a_process() -> None:
+def test_an_item_that_ended_a_process_comes_first_then_what_failed_then_its_neighbours() -> None:
     known = [attempt(WHOLE, 7), attempt(WHOLE, 20, death=True)]
     pieces = members([message(0, 7), message(7, 1), message(8, 12), message(20, 1)], known, now=0.0)
-    assert [one.message.range.first_item for one in pieces] == [7, 0, 8, 20]
-    assert [len(one.known) for one in pieces] == [1, 0, 0, 1]
+    assert [one.message.range.first_item for one in pieces] == [20, 7, 0, 8]
+    assert [len(one.known) for one in pieces] == [1, 1, 0, 0]
+
+
+def test_items_of_which_one_ended_a_process_come_last() -> None:
+    known = [attempt(WHOLE, 3, 20, 25, death=True)]
+    pieces = members([message(0, 3), message(3, 27)], known, now=0.0)
+    assert [one.message.range.first_item for one in pieces] == [0, 3]
+
+
+def test_a_death_that_another_explains_says_nothing_of_the_neighbours() -> None:
+    """The first death had four items at work; at the second one of them was alone."""
+    known = [attempt(WHOLE, 18, 19, 20, 21, death=True), attempt(WHOLE, 20, death=True)]
+    pieces = members([message(0, 20), message(20, 1), message(21, 9)], known, now=0.0)
+    assert [(one.message.range.first_item, len(one.known)) for one in pieces] == [(20, 2), (0, 0), (21, 0)]
+
+
+def test_a_death_that_none_explains_is_held_against_all_that_were_at_work() -> None:
+    known = [attempt(WHOLE, 1, 2, death=True), attempt(WHOLE, 20, death=True)]
+    pieces = members([message(0, 20), message(20, 1), message(21, 9)], known, now=0.0)
+    assert [(one.message.range.first_item, len(one.known)) for one in pieces] == [(20, 1), (21, 0), (0, 1)]
 
 
 def test_a_piece_counts_its_own_tries_and_none_of_what_it_was_cut_from() -> None:
