@@ -52,7 +52,7 @@ class Admission:
             if not again and not job.message.suspected:
                 return
             job.attempts = self._pieces.attempts.on(job.message)
-            if again or job.message.piece is None:
+            if (again or job.message.piece is None) and not job.lease.interrupted:
                 self._require_unsettled(job, job.attempts)
             self._require_known_end(job, policy, job.attempts)
         self._require_innocence(job, policy, job.attempts)

@@ -98,6 +98,7 @@ class Heir:
         assert self.lanes is not None
         lease = self.lanes.add(kept.message, leased_at=kept.since, lease_s=kept.left.lease_s)
         lease.tried = kept.left.state is not State.HELD
+        lease.interrupted = kept.left.state is State.STARTED and kept.left.piece is None
         if lease.tried:
             self.lanes.lease_s = kept.left.lease_s  # as its run asks for
         kept.dead.will.strike(kept.left)

@@ -26,6 +26,10 @@ class Lease:
         self.message = message
         self.tried = False
         """Whether an earlier life of this worker began with it, under the same delivery."""
+        self.interrupted = False
+        """Whether that life ended in the middle of scoring it: then nobody has settled or divided it, since the lease
+        has been this worker's all the time.
+        """
         self.note = will.hold(
             queue=message.queue.value,
             message_id=message.message_id,

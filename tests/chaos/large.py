@@ -208,7 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--items", type=int, default=30_000)
     parser.add_argument("--shard-items", type=int, default=30)
     parser.add_argument("--item-ms", type=float, default=4.0)
-    parser.add_argument("--lease-s", type=float, default=10.0, help="shorter ones run out on a busy machine")
+    parser.add_argument("--lease-s", type=float, default=5.0, help="shorter ones run out on a busy machine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--harms", nargs="*", choices=HARMS, help="only these, to see what each of them costs")
     return parser

@@ -88,6 +88,7 @@ def test_the_death_of_a_piece_under_its_shards_lease_is_the_pieces_and_the_shard
     assert again is not None
     assert decode(ShardMessage, again.message.body).piece is None
     assert again.message.dequeue_count == 2
+    assert not again.interrupted, "the shard was divided"
 
 
 def test_a_lease_that_was_not_begun_with_is_taken_over_and_counts_no_delivery(cloud, heir, lanes, will, lease_one):
@@ -110,7 +111,7 @@ def test_one_that_was_being_settled_is_taken_over_and_looked_at_before_it_is_sco
     heir.settle([Dead(will=will, death=KILLED)])
     lease = lanes.next()
     assert lease is not None
-    assert lease.tried
+    assert (lease.tried, lease.interrupted) == (True, False)
 
 
 @pytest.mark.fault(19)
@@ -124,7 +125,7 @@ def test_one_that_was_worked_on_gets_a_record_and_goes_first_as_another_delivery
     again = lanes.next()
     assert again is not None
     assert (again.message.message_id, again.message.dequeue_count) == (suspect.message.message_id, 2)
-    assert (again.held, again.tried) == (True, True)
+    assert (again.held, again.tried, again.interrupted) == (True, True, True)
     (death,) = attempts(cloud)
     assert (death.at_work, death.signal, death.death, death.stage) == ((5,), "SIGSEGV", True, "decoding")
     assert (death.failure.code, death.delivery, death.worker.device) == (Code.SHARD_POISON, 1, "cpu (2 lanes)")
