@@ -1,5 +1,6 @@
 """Puts the worker's device side together. Imports torch."""
 
+import threading
 from collections.abc import Callable
 
 import torch
@@ -16,6 +17,7 @@ from gpu_worker.board import Board
 from gpu_worker.device import Device, find_device, usable_cores
 from gpu_worker.engine import Engine
 from gpu_worker.job import Job
+from gpu_worker.lives import LEASE_S
 from gpu_worker.loading import Models, PackageShelf
 from gpu_worker.model_cache import ModelCache
 from gpu_worker.pace import Pace
@@ -112,8 +114,12 @@ def _admission(desk: Desk, pieces: Pieces, find_workload: FindWorkload) -> Admis
         open_inputs=lambda run_id: BlobInputFiles(desk.blobs, cache, run_id),
         find_workload=find_workload,
     )
+    changing = threading.Lock()
 
     def ask_for(lease_s: float) -> None:
-        desk.lanes.lease_s = lease_s
+        with changing:
+            if lease_s != desk.lanes.lease_s or LEASE_S not in desk.will.facts:
+                desk.lanes.lease_s = lease_s
+                desk.will.introduce(desk.will.facts | {LEASE_S: lease_s})
 
     return Admission(runs, desk.marks, pieces, noted=ask_for)

@@ -14,9 +14,18 @@ from gpu_worker.will import Will
 
 
 def compose_desk(
-    blobs: BlobStore, queue: MessageQueue, clock: Clock, logs: RunLogs, *, will: Will | None = None, shaky: bool = False
+    blobs: BlobStore,
+    queue: MessageQueue,
+    clock: Clock,
+    logs: RunLogs,
+    *,
+    will: Will | None = None,
+    shaky: bool = False,
+    lease_s: float | None = None,
 ) -> Desk:
-    """Everything that talks to storage and knows nothing of devices. Without a `will` nobody reads it later."""
+    """Everything that talks to storage and knows nothing of devices. Without a `will` nobody reads it later. `lease_s`
+    is what the run asked for that was scored last.
+    """
     will = will or Will()
     heartbeat = Heartbeat(clock)
     junk = Junk(blobs, queue, clock, worker=logs.worker)
@@ -27,7 +36,7 @@ def compose_desk(
         lanes=Lanes(
             queue,
             clock,
-            lease_s=RunPolicy().lease_s,
+            lease_s=lease_s or RunPolicy().lease_s,
             keep=heartbeat.keep,
             will=will,
             bell=Bell(blobs).rang,

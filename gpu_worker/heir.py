@@ -29,14 +29,15 @@ AT_ONCE = 8
 """Leases seen to at the same time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Kept:
-    """A lease that can be taken over, held since `since` (monotonic); `again`: as another delivery."""
+    """A lease that can be taken over, held since `since` (monotonic) for `lease_s`; `again`: as another delivery."""
 
     dead: Dead
     left: LeftLease
     message: QueueMessage
     since: float
+    lease_s: float
     again: bool
 
 
@@ -81,10 +82,10 @@ class Heir:
             readable = works is None or self._record(dead, left, works)
             if self.lanes is not None and left.body is not None and readable:
                 if works is None and not _counts(left, dead.death):
-                    return _Kept(dead=dead, left=left, message=message, since=left.since, again=False)
-                again = replace(message, dequeue_count=left.deliveries + 1)
-                kept = self.queue.extend(again, lease_s=left.lease_s)
-                return _Kept(dead=dead, left=left, message=kept, since=now, again=True)
+                    return _Kept(dead, left, message, since=left.since, lease_s=left.lease_s, again=False)
+                again, lease_s = replace(message, dequeue_count=left.deliveries + 1), self.lanes.lease_s
+                kept = self.queue.extend(again, lease_s=lease_s)
+                return _Kept(dead, left, kept, since=now, lease_s=lease_s, again=True)
             self.queue.extend(message, lease_s=0)
         except LeaseLostError:
             log.info("Somebody else has a message that was left.", extra={"action": "left_elsewhere"})
@@ -96,11 +97,9 @@ class Heir:
 
     def _take_over(self, kept: _Kept) -> None:
         assert self.lanes is not None
-        lease = self.lanes.add(kept.message, leased_at=kept.since, lease_s=kept.left.lease_s)
+        lease = self.lanes.add(kept.message, leased_at=kept.since, first_s=kept.lease_s)
         lease.tried = kept.left.state is not State.HELD
         lease.interrupted = kept.left.state is State.STARTED and kept.left.piece is None
-        if lease.tried:
-            self.lanes.lease_s = kept.left.lease_s  # as its run asks for
         kept.dead.will.strike(kept.left)
 
     def _record(self, dead: Dead, left: LeftLease, works: Sequence[LeftWork]) -> bool:

@@ -19,6 +19,11 @@ BUFFER_S = 0.5
 """Work leased ahead, in seconds: enough to hide a call, little enough that other workers get their share, and that no
 lease needs to be extended before its shard begins.
 """
+FIRST_SHARE = 1 / 3
+FIRST_LEAST_S = 3.0
+"""A message is leased for this share of a lease at first, but not for less than these seconds: what is on its way to a
+process that ends, or in an answer that is lost, is seen by nobody until that time is over.
+"""
 URGENT_LOOK_S = 1.0
 """Shortest time between two looks at the urgent lane while there is other work."""
 FIRST_WAIT_S = 0.010
@@ -110,10 +115,21 @@ class Lanes:
             self._look_for_urgent()
         return next((leases.popleft() for leases in self._held.values() if leases), None)
 
-    def add(self, message: QueueMessage, *, leased_at: float, lease_s: float) -> Lease:
-        """Hold a leased message."""
+    @property
+    def first_s(self) -> float:
+        """How long a message is leased for at first."""
+        return min(self.lease_s, max(FIRST_LEAST_S, self.lease_s * FIRST_SHARE))
+
+    def add(self, message: QueueMessage, *, leased_at: float, first_s: float) -> Lease:
+        """Hold a message that was leased for `first_s`."""
         lease = Lease(
-            message, queue=self._queue, clock=self._clock, leased_at=leased_at, lease_s=lease_s, will=self._will
+            message,
+            queue=self._queue,
+            clock=self._clock,
+            leased_at=leased_at,
+            first_s=first_s,
+            lease_s=self.lease_s,
+            will=self._will,
         )
         self._held[message.queue].append(lease)
         self._keep(lease)
@@ -227,14 +243,14 @@ class Lanes:
         long; what can be read among them is held as ever, its lease cut by the first heartbeat, or given back.
         """
         leased_at = self._clock.monotonic()
-        asked, lease_s = (MOST_PER_CALL, FLOOD_LEASE_S) if self.flooded else (count, self.lease_s)
+        asked, lease_s = (MOST_PER_CALL, FLOOD_LEASE_S) if self.flooded else (count, self.first_s)
         messages = self._queue.receive(queue, count=asked, lease_s=lease_s)
         if queue is URGENT:
             self._urgent_empty_at = leased_at if len(messages) < asked else float("-inf")
         readable = self._sorted(messages, leased_at + lease_s)
         for number, message in enumerate(readable):
             if number < count or not self._give_back(message):
-                self.add(message, leased_at=leased_at, lease_s=self.lease_s)
+                self.add(message, leased_at=leased_at, first_s=min(lease_s, self.lease_s))
         if messages:
             self.flooded = len(readable) < len(messages)
         return bool(messages)

@@ -17,11 +17,20 @@ RETRY_S = 1.0
 class Lease:
     """One leased message. Ours until it is given back, deleted, lost or run out; all methods are thread-safe.
 
-    `leased_at` is monotonic time from before the request that leased it, so `held` never claims too much.
+    `leased_at` is monotonic time from before the request that leased it, so `held` never claims too much. It was
+    leased for `first_s` (`lease_s` if not said), and is extended by `lease_s` each time.
     """
 
     def __init__(
-        self, message: QueueMessage, *, queue: MessageQueue, clock: Clock, leased_at: float, lease_s: float, will: Will
+        self,
+        message: QueueMessage,
+        *,
+        queue: MessageQueue,
+        clock: Clock,
+        leased_at: float,
+        lease_s: float,
+        will: Will,
+        first_s: float | None = None,
     ) -> None:
         self.message = message
         self.tried = False
@@ -37,14 +46,15 @@ class Lease:
             body=message.body,
             deliveries=message.dequeue_count,
             since=leased_at,
-            lease_s=lease_s,
+            lease_s=first_s or lease_s,
         )
         self._queue = queue
         self._clock = clock
         self._lock = threading.Lock()
         self._ours = True
         self._since = leased_at
-        self._lease_s = lease_s
+        self._lease_s = first_s or lease_s
+        self._next_s = lease_s
         self.sooner: Callable[[], None] | None = None
         """Called when the lease is to be extended sooner than it was."""
 
@@ -56,7 +66,7 @@ class Lease:
     @property
     def lease_s(self) -> float:
         """How long a lease lasts from each heartbeat on."""
-        return self._lease_s
+        return self._next_s
 
     @property
     def next_beat(self) -> float:
@@ -64,7 +74,7 @@ class Lease:
         return self._since + self._lease_s / 3
 
     def extend(self, lease_s: float | None = None) -> None:
-        """Hold the message from now on for `lease_s`, or as long as before.
+        """Hold the message from now on for `lease_s`, or as long as each time.
 
         Raises `LeaseLostError` when somebody else has it, and never asks again after that.
         """
@@ -72,7 +82,7 @@ class Lease:
             if not self._ours:
                 raise LeaseLostError(f"the lease of message {self.message.message_id} has ended")
             now = self._clock.monotonic()
-            wanted_s = lease_s or self._lease_s
+            wanted_s = lease_s or self._next_s
             try:
                 self.message = self._queue.extend(self.message, lease_s=wanted_s)
             except LeaseLostError:
@@ -81,7 +91,7 @@ class Lease:
                 raise
             self.note.extended(self.message.receipt, now, wanted_s)
             shorter = wanted_s < self._lease_s
-            self._since, self._lease_s = now, wanted_s
+            self._since, self._lease_s, self._next_s = now, wanted_s, wanted_s
         if shorter and self.sooner is not None:
             self.sooner()
 

@@ -7,10 +7,13 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from gpu_worker.records import Records
 from gpu_worker.will import Will
+
+LEASE_S: Final = "lease_s"
+"""Among the facts that a process notes of itself: the lease that its last run asked for."""
 
 
 class Cause(StrEnum):

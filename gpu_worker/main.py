@@ -38,7 +38,7 @@ from gpu_worker.attempts import Attempts
 from gpu_worker.desk import compose_desk
 from gpu_worker.exits import Exit
 from gpu_worker.heir import Heir
-from gpu_worker.lives import Life
+from gpu_worker.lives import LEASE_S, Life
 from gpu_worker.records import Records
 from gpu_worker.remembered import RememberedBlobs
 from gpu_worker.run_logs import RunLogs
@@ -110,8 +110,10 @@ def run_worker(
     turns = Turns()
     queue = connect_queue(storages, operations, turns=turns)
     blobs = RememberedBlobs(connect_blobs(storages, operations, turns=turns), life.records if life else Records())
-    desk = compose_desk(blobs, queue, SystemClock(), logs, will=will, shaky=life is not None and life.number > 1)
-    will.introduce(_facts(settings))
+    before = life.before if life else {}
+    shaky, lease_s = life is not None and life.number > 1, before.get(LEASE_S)
+    desk = compose_desk(blobs, queue, SystemClock(), logs, will=will, shaky=shaky, lease_s=lease_s)
+    will.introduce(_facts(settings) | ({LEASE_S: lease_s} if lease_s else {}))
     worker = Worker(desk, idle_exit_s=settings.idle_exit_s, end=os._exit if life else None)
     _leave_on_signal(worker)
     if life and life.last:

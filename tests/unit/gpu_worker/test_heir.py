@@ -16,13 +16,16 @@ from dropscore.contracts.quarantine import Attempt
 from dropscore.contracts.verdict import WorkerFacts
 from gpu_worker.attempts import Attempts
 from gpu_worker.heir import Heir
-from gpu_worker.lanes import Lanes
+from gpu_worker.lanes import Lanes, Wanted
 from gpu_worker.leases import Lease
 from gpu_worker.lives import Cause, Dead, Death
 from gpu_worker.will import LeftPiece, Will
 
 NORMAL = QueueName.SHARDS_NORMAL
 KILLED = Death(cause=Cause.SIGNAL, code=139, at="2026-01-01T00:00:00.000000Z", lived_s=1.0)
+
+
+SHARD = ShardSpec(shard_id=0, input_index=0, first_item=0, items=8)
 
 
 @pytest.fixture
@@ -49,8 +52,7 @@ def lease_one(cloud: MemoryCloud, clock: ManualClock, will: Will) -> Callable[..
     """A lease of the life that has died."""
 
     def lease(body: bytes | None = None) -> Lease:
-        shard = ShardSpec(shard_id=0, input_index=0, first_item=0, items=8)
-        cloud.queue.send(NORMAL, encode_bytes(ShardMessage(run_id="run-1", shard=shard)) if body is None else body)
+        cloud.queue.send(NORMAL, encode_bytes(ShardMessage(run_id="run-1", shard=SHARD)) if body is None else body)
         (message,) = cloud.queue.receive(NORMAL, count=1, lease_s=30)
         return Lease(message, queue=cloud.queue, clock=clock, leased_at=clock.monotonic(), lease_s=30, will=will)
 
@@ -112,6 +114,24 @@ def test_one_that_was_being_settled_is_taken_over_and_looked_at_before_it_is_sco
     lease = lanes.next()
     assert lease is not None
     assert (lease.tried, lease.interrupted) == (True, False)
+
+
+def test_one_that_was_leased_briefly_at_first_is_held_no_longer_than_it_is_until_it_is_extended(
+    cloud, clock, heir, lanes, will
+):
+    cloud.queue.send(NORMAL, encode_bytes(ShardMessage(run_id="run-1", shard=SHARD)))
+    dead = Lanes(cloud.queue, clock, lease_s=30.0, keep=lambda lease: None, will=will)
+    dead.fill(Wanted(room=1, shard_s=None))
+    clock.advance(9.0)
+    heir.settle([Dead(will=will, death=KILLED)])
+    lease = lanes.next()
+    assert lease is not None
+    assert (lease.held, lease.lease_s) == (True, 30.0)
+    clock.advance(2.0)
+    assert not lease.held
+    lease.extend()
+    clock.advance(29.0)
+    assert lease.held
 
 
 @pytest.mark.fault(19)

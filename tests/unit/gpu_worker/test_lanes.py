@@ -56,6 +56,38 @@ def test_as_many_are_leased_as_half_a_second_of_work(queue, lanes, room, shard_s
     assert len(lanes) == taken
 
 
+@pytest.mark.fault(19)
+@pytest.mark.parametrize(
+    ("lease_s", "hidden_s"),
+    [
+        pytest.param(30.0, 10.0, id="a third of a lease"),
+        pytest.param(6.0, 3.0, id="three seconds at least"),
+        pytest.param(2.0, 2.0, id="never more than a lease"),
+    ],
+)
+def test_what_was_on_its_way_to_a_process_that_ended_is_seen_again_before_a_lease_is_over(
+    queue, clock, lease_s, hidden_s
+):
+    send(queue, NORMAL)
+    lost = Lanes(queue, clock, lease_s=lease_s, keep=lambda lease: None, will=Will())
+    lost.fill(Wanted(room=1, shard_s=None))
+    clock.advance(hidden_s - 0.1)
+    assert queue.receive(NORMAL, count=1, lease_s=1.0) == []
+    clock.advance(0.2)
+    assert len(queue.receive(NORMAL, count=1, lease_s=1.0)) == 1
+
+
+def test_what_is_held_is_extended_by_a_whole_lease(queue, lanes, clock):
+    send(queue, NORMAL)
+    lanes.fill(Wanted(room=1, shard_s=None))
+    lease = lanes.next()
+    assert lease.lease_s == 30.0
+    assert lease.next_beat == pytest.approx(clock.monotonic() + lanes.first_s / 3)
+    lease.extend()
+    clock.advance(29.9)
+    assert lease.held
+
+
 @pytest.mark.fault(24)
 def test_an_urgent_lane_that_does_not_answer_keeps_no_other_work_from_starting(queue, lanes, clock):
     send(queue, NORMAL, 3)
