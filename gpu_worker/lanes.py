@@ -19,7 +19,10 @@ BUFFER_S = 0.5
 """Work leased ahead, in seconds: enough to hide a call, little enough that other workers get their share, and that no
 lease needs to be extended before its shard begins.
 """
-FIRST_SHARE = 1 / 3
+FEW = 3
+FEW_S = 4.0
+"""So many shards are leased ahead, however long, as far as they are no more work than this."""
+FIRST_SHARE = 1 / 2
 FIRST_LEAST_S = 3.0
 """A message is leased for this share of a lease at first, but not for less than these seconds: what is on its way to a
 process that ends, or in an answer that is lost, is seen by nobody until that time is over.
@@ -62,7 +65,8 @@ class Wanted:
         """Shards to hold besides those that can start now."""
         if self.shard_s is None:
             return 1
-        return min(MOST_PER_CALL, int(BUFFER_S / max(self.shard_s, 1e-6)))
+        shard_s = max(self.shard_s, 1e-6)
+        return min(MOST_PER_CALL, max(int(BUFFER_S / shard_s), min(FEW, int(FEW_S / shard_s))))
 
 
 class Lanes:

@@ -70,8 +70,8 @@ class Lease:
 
     @property
     def next_beat(self) -> float:
-        """Monotonic time at which the lease is to be extended: after a third of it."""
-        return self._since + self._lease_s / 3
+        """Monotonic time at which the lease is to be extended: after a third of it, or half of a shorter first one."""
+        return self._since + self._lease_s / (2 if self._lease_s < self._next_s else 3)
 
     def extend(self, lease_s: float | None = None) -> None:
         """Hold the message from now on for `lease_s`, or as long as each time.

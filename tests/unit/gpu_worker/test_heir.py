@@ -122,7 +122,7 @@ def test_one_that_was_leased_briefly_at_first_is_held_no_longer_than_it_is_until
     cloud.queue.send(NORMAL, encode_bytes(ShardMessage(run_id="run-1", shard=SHARD)))
     dead = Lanes(cloud.queue, clock, lease_s=30.0, keep=lambda lease: None, will=will)
     dead.fill(Wanted(room=1, shard_s=None))
-    clock.advance(9.0)
+    clock.advance(14.0)
     heir.settle([Dead(will=will, death=KILLED)])
     lease = lanes.next()
     assert lease is not None

@@ -45,6 +45,8 @@ def started(lanes: Lanes) -> str | None:
         pytest.param(1, None, 2, id="nothing measured yet: one to start and one ahead"),
         pytest.param(1, 30.0, 1, id="long shards: only what can start, others get their share"),
         pytest.param(2, 0.125, 6, id="half a second ahead of what can start"),
+        pytest.param(1, 1.2, 4, id="longer ones: three ahead"),
+        pytest.param(1, 2.5, 2, id="longer still: no more than four seconds ahead"),
         pytest.param(1, 0.010, 32, id="tiny shards: as many as a call gives"),
         pytest.param(0, 0.0625, 8, id="no room: the buffer alone"),
         pytest.param(0, 30.0, 0, id="no room and long shards: none"),
@@ -60,8 +62,8 @@ def test_as_many_are_leased_as_half_a_second_of_work(queue, lanes, room, shard_s
 @pytest.mark.parametrize(
     ("lease_s", "hidden_s"),
     [
-        pytest.param(30.0, 10.0, id="a third of a lease"),
-        pytest.param(6.0, 3.0, id="three seconds at least"),
+        pytest.param(30.0, 15.0, id="half a lease"),
+        pytest.param(5.0, 3.0, id="three seconds at least"),
         pytest.param(2.0, 2.0, id="never more than a lease"),
     ],
 )
@@ -82,7 +84,7 @@ def test_what_is_held_is_extended_by_a_whole_lease(queue, lanes, clock):
     lanes.fill(Wanted(room=1, shard_s=None))
     lease = lanes.next()
     assert lease.lease_s == 30.0
-    assert lease.next_beat == pytest.approx(clock.monotonic() + lanes.first_s / 3)
+    assert lease.next_beat == pytest.approx(clock.monotonic() + lanes.first_s / 2)
     lease.extend()
     clock.advance(29.9)
     assert lease.held
