@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dropscore.cloud.input_files import BlobInputFiles
 from dropscore.cloud.ports import BlobStore, Clock
@@ -123,8 +123,11 @@ class Runs:
 
 @dataclass(slots=True)
 class _Mark:
-    checked_at: float
-    there: bool
+    checked_at: float = float("-inf")
+    there: bool = False
+    asking: threading.Lock = field(default_factory=threading.Lock)
+    coming: Future[bool] | None = None
+    """The answer to the question that is not asked yet."""
 
 
 class CancelMarks:
@@ -139,9 +142,6 @@ class CancelMarks:
         self._clock = clock
         self._lock = threading.Lock()
         self._marks: OrderedDict[BlobPath, _Mark] = OrderedDict()
-        self._asking = threading.Lock()
-        self._coming: dict[BlobPath, Future[bool]] = {}
-        """Questions that are not asked yet."""
 
     def cancelled(self, run_id: str) -> bool:
         """Whether the run's cancel mark exists: whoever works for it stops."""
@@ -153,15 +153,14 @@ class CancelMarks:
         """
         path = layout.cancel_mark(run_id)
         with self._lock:
-            coming = self._coming.get(path)
-            ours = coming is None
-            if coming is None:
-                coming = self._coming[path] = Future[bool]()
+            mark = self._mark(path)
+            ours = mark.coming is None
+            coming = mark.coming = mark.coming or Future[bool]()
         if not ours:
             return coming.result()
-        with self._asking:
+        with mark.asking:
             with self._lock:
-                del self._coming[path]
+                mark.coming = None
             try:
                 coming.set_result(self._exists(path, age_s=0.0))
             except BaseException as error:  # noqa: BLE001 - raised by all who wait for it
@@ -178,9 +177,7 @@ class CancelMarks:
         """Whether a mark exists, or did so less than `age_s` ago; `believe`: also that it did."""
         now = self._clock.monotonic()
         with self._lock:
-            mark = self._marks.setdefault(path, _Mark(float("-inf"), False))
-            while len(self._marks) > MARKS_KEPT:
-                self._marks.popitem(last=False)
+            mark = self._mark(path)
             if now - mark.checked_at < age_s and (believe or not mark.there):
                 return mark.there
             mark.checked_at = now
@@ -189,3 +186,10 @@ class CancelMarks:
         except DropscoreError as error:
             log.warning("Cannot see whether a run is to stop: %s", error, extra={"mark": str(path)})
         return mark.there
+
+    def _mark(self, path: BlobPath) -> _Mark:
+        """What is known of a mark. Called with the lock held."""
+        mark = self._marks.setdefault(path, _Mark())
+        while len(self._marks) > MARKS_KEPT:
+            self._marks.popitem(last=False)
+        return mark

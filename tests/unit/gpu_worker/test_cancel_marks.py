@@ -67,7 +67,8 @@ def test_who_is_about_to_commit_shares_a_question_with_others_but_no_answer_from
         assert blobs.looked.wait(30)
         blobs.put(mark, b"{}")
         others = [threads.submit(marks.cancelled_by_now, "run-1") for _ in range(8)]
-        wait_until(lambda: mark in marks._coming and len(marks._coming[mark]._condition._waiters) == 7)
+        known = marks._marks[mark]
+        wait_until(lambda: known.coming is not None and len(known.coming._condition._waiters) == 7)
         blobs.answer.set()
         assert not first.result(30)
         assert all(one.result(30) for one in others)
