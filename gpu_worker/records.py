@@ -31,7 +31,7 @@ class Records:
         """Note a record; empty data takes back what was noted under the name. With no room left, all others go."""
         key = name.encode()
         length = _HEAD.size + len(key) + len(data)
-        if len(data) > MOST_BYTES or length > MOST_BYTES * 2:
+        if len(data) > MOST_BYTES:
             return
         with self._lock:
             at = self._end if self._end + length + _HEAD.size <= SIZE else 0

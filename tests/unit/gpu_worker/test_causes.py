@@ -13,7 +13,7 @@ from dropscore.contracts.errors import (
     TransientCloudError,
 )
 from dropscore.contracts.failures import Code, FailureClass
-from gpu_worker.causes import MAX_DETAIL, cause_of
+from gpu_worker.causes import MAX_DETAIL, cause_of, class_of
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,7 @@ from gpu_worker.causes import MAX_DETAIL, cause_of
 def test_each_exception_has_one_meaning(error, code, failure_class):
     cause = cause_of(error)
     assert (cause.code, cause.failure_class) == (code, failure_class)
+    assert class_of(error) is failure_class
 
 
 def test_a_bug_keeps_the_end_of_its_traceback():
